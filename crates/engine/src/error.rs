@@ -1,0 +1,268 @@
+//! Why an engine could not do it, in terms every protocol can translate.
+use rowhouse_types::{ErrorCode, ErrorKind, Reportable};
+use std::sync::Arc;
+
+/// Why an engine could not do it.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The engine refused the statement, or failed at it.
+    #[error("{message}")]
+    Statement {
+        /// Which kind of failure.
+        condition: Condition,
+        /// The engine's own message; it holds no path.
+        message: String,
+        /// The engine's own numeric code (SQLite's extended result code).
+        native: i32,
+    },
+    /// The call does not fit the statement.
+    #[error(transparent)]
+    Misuse(#[from] Misuse),
+    /// The deadline came first. The request was undone.
+    #[error("statement was interrupted at its deadline")]
+    TimedOut,
+    /// The reader of the result left. The request was undone.
+    #[error("statement was interrupted because its client left")]
+    Cancelled,
+    /// The result has more rows than allowed.
+    #[error("result has more than {limit} rows")]
+    TooManyRows {
+        /// The most rows allowed.
+        limit: u64,
+    },
+    /// The result has more bytes than allowed.
+    #[error("result has more than {limit} bytes")]
+    TooManyBytes {
+        /// The most bytes allowed.
+        limit: u64,
+    },
+    /// There is no such database.
+    #[error("database does not exist")]
+    NoSuchDatabase,
+    /// There is such a database already.
+    #[error("database exists already")]
+    AlreadyExists,
+    /// Another database has this name but for the case of letters.
+    #[error("another database has this name but for the case of letters")]
+    NameTaken,
+    /// What is at the place is no database: a directory, a link, another kind of file.
+    #[error("there is something else where the database should be")]
+    NotADatabase,
+    /// The database is closed; the connection is of no more use.
+    #[error("database is closed")]
+    Closed,
+    /// The engine's storage failed outside of any statement.
+    #[error("database storage failed")]
+    Storage(#[source] Arc<std::io::Error>),
+    /// The engine broke its own rules; the connection is of no more use.
+    #[error("connection was lost")]
+    Lost,
+}
+
+/// What kind of failure a statement met with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names are the field's own and say it")]
+pub enum Condition {
+    Sql,
+    Constraint,
+    Mismatch,
+    TooBig,
+    Denied,
+    Busy,
+    Locked,
+    ReadOnly,
+    Full,
+    Io,
+    CannotOpen,
+    Corrupt,
+    NotADatabase,
+    NoMemory,
+    Schema,
+    Abort,
+    Interrupted,
+    Permission,
+    Protocol,
+    ApiMisuse,
+    Range,
+    NotFound,
+    Internal,
+    Other,
+}
+
+/// How a call does not fit the statement it is made with.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Misuse {
+    /// There is more than one statement.
+    #[error("You can only execute one statement at a time.")]
+    MultipleStatements,
+    /// There are more or fewer arguments than the statement has places.
+    #[error(
+        "Incorrect number of bindings supplied. The current statement uses {expected}, and there are {supplied} supplied."
+    )]
+    ArgumentCount {
+        /// Places in the statement.
+        expected: usize,
+        /// Arguments given.
+        supplied: usize,
+    },
+    /// Arguments are given by name and one is missing.
+    #[error("You did not supply a value for binding parameter :{name}.")]
+    ArgumentMissing {
+        /// The name, without its sigil.
+        name: String,
+    },
+    /// Arguments are given by name and the place at `position` (from 1) has none.
+    #[error("Binding {position} has no name, but you supplied a dictionary (which has only names).")]
+    UnnamedPlace {
+        /// The place, from 1.
+        position: usize,
+    },
+    /// The text has a NUL character.
+    #[error("the query contains a null character")]
+    NullCharacter,
+    /// A statement that does not change data cannot be repeated.
+    #[error("executemany() can only execute DML statements.")]
+    NotDataChanging,
+    /// A text value is not UTF-8.
+    #[error("Could not decode to UTF-8 column '{column}' with text '{text}'")]
+    NotUtf8 {
+        /// The column's name.
+        column: String,
+        /// The text, with what is not UTF-8 replaced.
+        text: String,
+    },
+}
+
+// === impl EngineError ===
+
+impl Reportable for EngineError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Statement { condition, .. } => condition.kind(),
+            Self::Misuse(_)
+            | Self::TooManyRows { .. }
+            | Self::TooManyBytes { .. }
+            | Self::AlreadyExists
+            | Self::NameTaken => ErrorKind::User,
+            Self::TimedOut => ErrorKind::Overloaded,
+            Self::Cancelled => ErrorKind::Disconnect,
+            Self::NoSuchDatabase => ErrorKind::NotFound,
+            Self::NotADatabase | Self::Storage(_) => ErrorKind::Engine,
+            Self::Closed => ErrorKind::ShuttingDown,
+            Self::Lost => ErrorKind::Internal,
+        }
+    }
+
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Statement { condition, .. } => condition.code(),
+            Self::Misuse(_) => ErrorCode::SqlMisuse,
+            Self::TimedOut => ErrorCode::StatementTimeout,
+            Self::Cancelled => ErrorCode::Cancelled,
+            Self::TooManyRows { .. } | Self::TooManyBytes { .. } => ErrorCode::ResultTooLarge,
+            Self::NoSuchDatabase => ErrorCode::DatabaseNotFound,
+            Self::AlreadyExists | Self::NameTaken => ErrorCode::NameTaken,
+            Self::NotADatabase => ErrorCode::DatabaseCorrupt,
+            Self::Storage(source) => storage_code(source),
+            Self::Closed => ErrorCode::ShuttingDown,
+            Self::Lost => ErrorCode::Internal,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::TooManyRows { .. } => "fetch in pages, or ask the operator to raise max_result_rows",
+            Self::TooManyBytes { .. } => "fetch in pages, or ask the operator to raise max_result_bytes",
+            Self::TimedOut => "make the statement shorter, or ask the operator to raise statement_timeout",
+            Self::NameTaken => "use the other database's name exactly, or choose another one",
+            Self::NotADatabase => "ask the operator to look at what is in the data directory",
+            Self::Statement { condition, .. } => return condition.hint().map(str::to_owned),
+            _ => return None,
+        };
+        Some(text.to_owned())
+    }
+
+    fn public_message(&self) -> String {
+        match self {
+            // Written by this project, or by an engine that was told no path.
+            Self::Statement { .. } | Self::Misuse(_) | Self::NotADatabase => self.to_string(),
+            Self::Storage(source) => match source.kind() {
+                std::io::ErrorKind::StorageFull => "database or disk is full".to_owned(),
+                std::io::ErrorKind::ReadOnlyFilesystem => "attempt to write a readonly database".to_owned(),
+                _ => "unable to open database file".to_owned(),
+            },
+            _ => match self.kind() {
+                ErrorKind::Internal => "internal error".to_owned(),
+                _ => self.to_string(),
+            },
+        }
+    }
+}
+
+fn storage_code(source: &std::io::Error) -> ErrorCode {
+    match source.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => ErrorCode::DiskFull,
+        std::io::ErrorKind::ReadOnlyFilesystem => ErrorCode::ReadOnly,
+        _ => ErrorCode::DatabaseUnavailable,
+    }
+}
+
+// === impl Condition ===
+
+impl Condition {
+    fn kind(self) -> ErrorKind {
+        match self {
+            Self::Sql
+            | Self::Constraint
+            | Self::Mismatch
+            | Self::TooBig
+            | Self::Denied
+            | Self::ApiMisuse
+            | Self::Range
+            | Self::Schema
+            | Self::Abort
+            | Self::Locked
+            | Self::Interrupted => ErrorKind::User,
+            Self::Busy | Self::NoMemory | Self::Full | Self::Protocol => ErrorKind::Overloaded,
+            Self::ReadOnly
+            | Self::Io
+            | Self::CannotOpen
+            | Self::Corrupt
+            | Self::NotADatabase
+            | Self::Permission
+            | Self::NotFound
+            | Self::Other => ErrorKind::Engine,
+            Self::Internal => ErrorKind::Internal,
+        }
+    }
+
+    fn code(self) -> ErrorCode {
+        match self {
+            Self::Sql | Self::Schema | Self::Abort | Self::Interrupted | Self::NotFound | Self::Other => {
+                ErrorCode::SqlError
+            }
+            Self::Constraint | Self::Mismatch => ErrorCode::ConstraintViolation,
+            Self::TooBig => ErrorCode::ValueTooLarge,
+            Self::Denied => ErrorCode::NotAuthorized,
+            Self::Busy | Self::Locked | Self::Protocol => ErrorCode::DatabaseBusy,
+            Self::ReadOnly => ErrorCode::ReadOnly,
+            Self::Full => ErrorCode::DiskFull,
+            Self::Io | Self::CannotOpen | Self::Permission => ErrorCode::DatabaseUnavailable,
+            Self::Corrupt | Self::NotADatabase => ErrorCode::DatabaseCorrupt,
+            Self::NoMemory => ErrorCode::OutOfMemory,
+            Self::ApiMisuse | Self::Range => ErrorCode::SqlMisuse,
+            Self::Internal => ErrorCode::Internal,
+        }
+    }
+
+    fn hint(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Denied => "this server's SQL policy does not permit it (see sql_policy)",
+            Self::Busy => "another transaction holds the lock; try again",
+            Self::Full => "free some room, or ask the operator to raise the quota",
+            Self::Corrupt | Self::NotADatabase => "ask the operator to restore this database from a backup",
+            Self::ReadOnly => "ask the operator to make the data directory writable",
+            _ => return None,
+        })
+    }
+}

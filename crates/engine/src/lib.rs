@@ -1,0 +1,16 @@
+//! L1, the port to databases: an [`Engine`] opens a [`Database`], a [`Database`] opens [`Connection`]s.
+//!
+//! The port names no engine's types. What every engine must do is written as tests in
+//! [`conformance`]; an engine's own test suite calls [`conformance!`].
+mod batch;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+mod error;
+mod port;
+
+pub use batch::{Batch, Row};
+pub use error::{Condition, EngineError, Misuse};
+pub use port::{
+    Chunk, Chunks, Connection, Database, Engine, Location, Options, Outcome, Presence, SessionState,
+    SqlPolicy,
+};

@@ -1,0 +1,153 @@
+//! The traits an engine implements, and what passes through them.
+use crate::batch::Batch;
+use crate::error::EngineError;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use rowhouse_types::{DatabaseName, Request};
+use std::fmt::Debug;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Where a database lives, in its engine's own terms (a file, `:memory:`, a URL).
+///
+/// Never shown to a peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location(pub String);
+
+/// Whether a database exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It exists.
+    Present,
+    /// It does not.
+    Absent,
+}
+
+/// A kind of database: SQLite, PostgreSQL.
+pub trait Engine: Debug + Send + Sync + 'static {
+    /// The name used in configuration and metrics.
+    fn name(&self) -> &'static str;
+
+    /// Where the database of this name lives if it lives where the engine puts new ones.
+    fn locate(&self, name: &DatabaseName) -> Location;
+
+    /// Looks whether there is a database at `at`, opening nothing.
+    fn probe<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Result<Presence, EngineError>>;
+
+    /// Creates an empty database, failing if one exists.
+    fn create<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Result<(), EngineError>>;
+
+    /// Opens an existing database.
+    fn open<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Result<Arc<dyn Database>, EngineError>>;
+
+    /// Destroys the database and all it holds. It must not be open.
+    fn destroy<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Result<(), EngineError>>;
+}
+
+/// An opened database: what its connections share.
+///
+/// It anchors shared state (an in-memory database lives as long as this is not closed).
+pub trait Database: Debug + Send + Sync + 'static {
+    /// Opens one more connection.
+    fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, EngineError>>;
+
+    /// The most connections the engine can take, if it has such a bound.
+    fn max_connections(&self) -> Option<NonZeroU32> {
+        None
+    }
+
+    /// The bytes it takes on disk, if it is on disk and they can be told.
+    fn size(&self) -> BoxFuture<'_, Option<u64>>;
+
+    /// Makes all that was committed safe where it belongs and lets go of the storage.
+    ///
+    /// To be called when every connection is closed; nothing can be opened afterwards.
+    fn close(&self) -> BoxFuture<'_, Result<(), EngineError>>;
+}
+
+/// How a request is to be run.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// When it is interrupted. The clock is the process's monotonic one.
+    pub deadline: Option<Instant>,
+    /// What its SQL may do.
+    pub policy: SqlPolicy,
+    /// The most rows it may yield.
+    pub max_rows: Option<u64>,
+    /// The most bytes its rows may take, about.
+    pub max_bytes: Option<u64>,
+}
+
+/// What SQL may do. What threatens other tenants is refused under each of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum SqlPolicy {
+    /// All that concerns this database only.
+    #[default]
+    Standard,
+    /// As `Standard`, but deleting rows and dropping objects is refused, and `PRAGMA` does
+    /// nothing and answers nothing.
+    Guarded,
+}
+
+/// A part of a result.
+///
+/// A result is one or more chunks: rows in order, and the outcome in the last one only. A result
+/// whose last chunk has no outcome was cut off.
+#[derive(Debug, Default)]
+pub struct Chunk {
+    /// The names of the columns, in the first chunk of a result that has columns.
+    pub columns: Option<Arc<[String]>>,
+    /// Rows.
+    pub rows: Batch,
+    /// How it ended; nothing follows.
+    pub outcome: Option<Outcome>,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Rows inserted, updated or deleted by a statement that begins with `INSERT`, `UPDATE`,
+    /// `DELETE` or `REPLACE`; `None` for every other statement and for scripts.
+    pub affected: Option<u64>,
+    /// The key of the row inserted last on this connection, 0 if there was none.
+    pub last_insert_id: i64,
+}
+
+/// What a connection holds that belongs to its borrower alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SessionState {
+    /// Nothing: any other connection would do as well.
+    #[default]
+    Clean,
+    /// Temporary objects or changed settings.
+    Stateful,
+    /// An open transaction.
+    Transaction,
+}
+
+/// A result, chunk by chunk. Dropping it interrupts what is left of the request.
+pub type Chunks<'a> = BoxStream<'a, Result<Chunk, EngineError>>;
+
+/// One session with a database. Not shared, not cloned: it is lent by a pool.
+pub trait Connection: Debug + Send + 'static {
+    /// Runs a request. Work starts at once, and halts when the reader falls behind.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the stream interrupts the request; what it did in autocommit is undone unless it
+    /// had ended. The next call waits until the interruption has taken effect.
+    fn run(&mut self, request: Request, options: Options) -> Chunks<'_>;
+
+    /// What it holds for its borrower, as of the last request that ended.
+    fn state(&self) -> SessionState;
+
+    /// Checks that the other end answers.
+    fn ping(&mut self) -> BoxFuture<'_, Result<(), EngineError>>;
+
+    /// Makes it fit for another borrower: rolls back, drops temporary objects and settings.
+    fn reset(&mut self) -> BoxFuture<'_, Result<(), EngineError>>;
+
+    /// Closes it, telling the other end.
+    fn close(self: Box<Self>) -> BoxFuture<'static, ()>;
+}
