@@ -1,1 +1,18 @@
-//! Part of rowhouse.
+//! L3, the gateway: the one door through which protocols and management reach databases.
+//!
+//! It knows no protocol, no HTTP status and no SQLSTATE, and no engine by name.
+mod catalog;
+mod event;
+mod gateway;
+mod limits;
+mod pool;
+mod registry;
+mod tenant;
+
+pub use catalog::{Catalog, CatalogError, Dynamic, InvalidCatalog, Resolution, Spec};
+pub use event::{CloseReason, Event, Observer, Silent};
+pub use gateway::{ConnectError, Gateway, Parts, StartError, Status};
+pub use limits::{Limits, PoolLimits};
+pub use pool::{AcquireError, Session};
+pub use registry::{DynamicStatus, OpenError, RegistryStatus};
+pub use tenant::{TenantKind, TenantStatus};

@@ -1,0 +1,255 @@
+//! The connections of one database.
+//!
+//! Invariant: connections lent plus connections idle never exceed the pool's size; a lent one is
+//! counted by its permit until it has been reset and is idle again, or closed.
+use crate::limits::PoolLimits;
+use crate::registry::Lease;
+use rowhouse_engine::{Connection, Database, EngineError, SessionState};
+use rowhouse_sync::{Limiter, Permit, Refused};
+use rowhouse_types::{ErrorCode, ErrorKind, Reportable, Target};
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+use tokio::time::timeout_at;
+use tokio_util::task::TaskTracker;
+
+/// The connections of one database. Cloning yields another handle.
+#[derive(Clone, Debug)]
+pub(crate) struct Pool {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    database: Arc<dyn Database>,
+    limiter: Limiter,
+    limits: PoolLimits,
+    /// The one used last at the end.
+    idle: Mutex<Vec<Idle>>,
+    tasks: TaskTracker,
+}
+
+#[derive(Debug)]
+struct Idle {
+    connection: Box<dyn Connection>,
+    since: Instant,
+}
+
+/// A connection at a client's disposal. While it lives its database stays open.
+///
+/// Dropping it gives the connection back; what it holds for its borrower is undone first, and the
+/// database can be evicted, and the connection lent again, when that has ended.
+#[derive(Debug)]
+pub struct Session {
+    pool: Pool,
+    loan: Option<Loan>,
+}
+
+/// What a session has borrowed.
+#[derive(Debug)]
+struct Loan {
+    connection: Box<dyn Connection>,
+    // Given back in this order, after the connection.
+    permit: Permit,
+    lease: Lease,
+}
+
+/// Why no connection could be lent.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum AcquireError {
+    /// As many wait as may wait.
+    #[error("as many as {limit} requests wait for this database already")]
+    QueueFull {
+        /// The most that may wait.
+        limit: u32,
+    },
+    /// None came free in time.
+    #[error("no connection to this database came free within {} ms", .waited.as_millis())]
+    TimedOut {
+        /// How long was waited.
+        waited: Duration,
+        /// How many connections there may be.
+        limit: u32,
+    },
+    /// The database is closing.
+    #[error("database is closing")]
+    Closed,
+    /// A new connection was needed and the engine refused it.
+    #[error("cannot connect")]
+    Connect(#[source] EngineError),
+}
+
+// === impl Pool ===
+
+impl Pool {
+    /// A pool with no connection yet.
+    pub(crate) fn new(database: Arc<dyn Database>, mut limits: PoolLimits, tasks: TaskTracker) -> Self {
+        if let Some(most) = database.max_connections() {
+            limits.pool_size = limits.pool_size.min(most);
+        }
+        let limiter = Limiter::new(limits.pool_size, limits.queue);
+        Self { shared: Arc::new(Shared { database, limiter, limits, idle: Mutex::default(), tasks }) }
+    }
+
+    /// Lends a connection: an idle one, or else a new one.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives up the place in the queue and loses no connection.
+    pub(crate) async fn acquire(
+        &self,
+        lease: Lease,
+        deadline: Option<Instant>,
+    ) -> Result<Session, AcquireError> {
+        let permit = self.permit(deadline).await?;
+        let idle = self.idle().pop();
+        let connection = match idle {
+            Some(idle) => idle.connection,
+            None => self.shared.database.connect().await.map_err(AcquireError::Connect)?,
+        };
+        Ok(Session { pool: self.clone(), loan: Some(Loan { connection, permit, lease }) })
+    }
+
+    async fn permit(&self, deadline: Option<Instant>) -> Result<Permit, AcquireError> {
+        let Shared { limiter, limits, .. } = &*self.shared;
+        if let Some(permit) = limiter.try_acquire() {
+            return Ok(permit);
+        }
+        let started = Instant::now();
+        let latest = started + limits.acquire_timeout;
+        let until = deadline.map_or(latest, |deadline| deadline.min(latest));
+        match timeout_at(until.into(), limiter.acquire()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(Refused::QueueFull)) => Err(AcquireError::QueueFull { limit: limits.queue }),
+            Ok(Err(Refused::Closed)) => Err(AcquireError::Closed),
+            Err(_elapsed) => {
+                Err(AcquireError::TimedOut { waited: started.elapsed(), limit: limits.pool_size.get() })
+            }
+        }
+    }
+
+    /// Sessions at work now.
+    pub(crate) fn active(&self) -> u32 {
+        self.shared.limiter.status().held
+    }
+
+    /// Closes connections beyond the first that nobody has used for the idle timeout.
+    pub(crate) fn trim(&self, now: Instant) {
+        let surplus: Vec<_> = {
+            let mut idle = self.idle();
+            let keep = self.shared.limits.idle_timeout;
+            let stale =
+                idle.iter().take_while(|idle| keep <= now.saturating_duration_since(idle.since)).count();
+            let surplus = stale.min(idle.len().saturating_sub(1));
+            idle.drain(..surplus).collect()
+        };
+        for idle in surplus {
+            self.shared.tasks.spawn(idle.connection.close());
+        }
+    }
+
+    /// Closes every connection; none may be lent.
+    pub(crate) async fn close(&self) {
+        self.shared.limiter.close();
+        let idle = std::mem::take(&mut *self.idle());
+        for idle in idle {
+            idle.connection.close().await;
+        }
+    }
+
+    /// Takes a connection back that holds nothing of its borrower's.
+    fn keep(&self, connection: Box<dyn Connection>) {
+        self.idle().push(Idle { connection, since: Instant::now() });
+    }
+
+    /// Makes a connection fit for the next borrower, then frees its place.
+    async fn recycle(self, mut loan: Loan) {
+        match loan.connection.reset().await {
+            Ok(()) => self.keep(loan.connection),
+            Err(_broken) => loan.connection.close().await,
+        }
+        drop((loan.permit, loan.lease));
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
+        self.shared.idle.lock().expect("never panics while locked")
+    }
+}
+
+// === impl Session ===
+
+impl Session {
+    /// Which database it is a session with.
+    pub fn target(&self) -> &Target {
+        &self.loan().lease.tenant().spec.target
+    }
+
+    fn loan(&self) -> &Loan {
+        self.loan.as_ref().expect("taken only by drop")
+    }
+}
+
+impl Deref for Session {
+    type Target = dyn Connection;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.loan().connection
+    }
+}
+
+impl DerefMut for Session {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut *self.loan.as_mut().expect("taken only by drop").connection
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let Some(loan) = self.loan.take() else { return };
+        if loan.connection.state() == SessionState::Clean {
+            self.pool.keep(loan.connection);
+            drop((loan.permit, loan.lease));
+        } else {
+            self.pool.shared.tasks.spawn(self.pool.clone().recycle(loan));
+        }
+    }
+}
+
+// === impl AcquireError ===
+
+impl Reportable for AcquireError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::QueueFull { .. } | Self::TimedOut { .. } => ErrorKind::Overloaded,
+            Self::Closed => ErrorKind::ShuttingDown,
+            Self::Connect(source) => source.kind(),
+        }
+    }
+
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::QueueFull { .. } => ErrorCode::QueueFull,
+            Self::TimedOut { .. } => ErrorCode::ConnectionLimitReached,
+            Self::Closed => ErrorCode::ShuttingDown,
+            Self::Connect(source) => source.code(),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::QueueFull { .. } => Some("try again later".to_owned()),
+            Self::TimedOut { limit, .. } => Some(format!(
+                "{limit} connections to this database are in use; end transactions sooner, or ask the operator to raise pool_size"
+            )),
+            Self::Closed => None,
+            Self::Connect(source) => source.hint(),
+        }
+    }
+
+    fn public_message(&self) -> String {
+        match self {
+            Self::Connect(source) => source.public_message(),
+            _ => self.to_string(),
+        }
+    }
+}

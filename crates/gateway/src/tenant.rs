@@ -1,0 +1,75 @@
+//! A database open in this process: what the catalog said, the engine's handle, its connections.
+use crate::catalog::Spec;
+use crate::pool::Pool;
+use rowhouse_engine::{Database, EngineError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+/// A database open in this process.
+#[derive(Debug)]
+pub(crate) struct Tenant {
+    /// What the catalog said when it was opened.
+    pub(crate) spec: Spec,
+    /// Whether it is configured or was opened by name.
+    pub(crate) kind: TenantKind,
+    /// Its connections.
+    pub(crate) pool: Pool,
+    database: Arc<dyn Database>,
+    opened_at: Instant,
+    uses: AtomicU64,
+}
+
+/// Whether a database is configured or was opened by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TenantKind {
+    /// Configured: opened at start, never evicted, never counted.
+    Static,
+    /// Opened by name.
+    Dynamic,
+}
+
+/// What can be told of an open database.
+#[derive(Clone, Debug)]
+pub struct TenantStatus {
+    /// What the catalog said when it was opened.
+    pub spec: Spec,
+    /// Whether it is configured or was opened by name.
+    pub kind: TenantKind,
+    /// When it was opened.
+    pub opened_at: Instant,
+    /// Sessions lent since then.
+    pub uses: u64,
+    /// Sessions at work now.
+    pub active: u32,
+    /// The bytes it takes on disk, if it is on disk and they can be told.
+    pub size: Option<u64>,
+}
+
+impl Tenant {
+    pub(crate) fn new(spec: Spec, kind: TenantKind, database: Arc<dyn Database>, pool: Pool) -> Self {
+        Self { spec, kind, pool, database, opened_at: Instant::now(), uses: AtomicU64::new(0) }
+    }
+
+    /// Counts one more use.
+    pub(crate) fn used(&self) {
+        self.uses.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Closes every connection, then the database. Nobody may hold a lease.
+    pub(crate) async fn close(&self) -> Result<(), EngineError> {
+        self.pool.close().await;
+        self.database.close().await
+    }
+
+    pub(crate) async fn status(&self) -> TenantStatus {
+        TenantStatus {
+            spec: self.spec.clone(),
+            kind: self.kind,
+            opened_at: self.opened_at,
+            uses: self.uses.load(Ordering::Relaxed),
+            active: self.pool.active(),
+            size: self.database.size().await,
+        }
+    }
+}
