@@ -1,1 +1,32 @@
-//! Part of rowhouse.
+//! Concurrency mechanisms that know nothing of databases.
+//!
+//! | module | answers |
+//! | --- | --- |
+//! | [`limiter`] | how many may do this at once, and who is next? |
+//! | [`singleflight`] | is somebody doing this already, and how did it end? |
+//! | [`drain`] | may new work begin, and has the old work ended? |
+//!
+//! Everything here is a cheap handle to one small state under one lock; no
+//! lock is held while a waker, a destructor or a caller's code runs.
+//!
+//! # Checking under loom
+//!
+//! The limiter owns its state and is checked by loom. What stands on tokio's
+//! primitives is compiled out there:
+//!
+//! ```sh
+//! RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test -p rowhouse-sync --release --lib
+//! ```
+
+#[cfg(not(loom))]
+pub mod drain;
+pub mod limiter;
+mod primitives;
+#[cfg(not(loom))]
+pub mod singleflight;
+
+#[cfg(not(loom))]
+pub use drain::{Drain, Guard};
+pub use limiter::{Acquire, Limiter, LimiterStatus, Permit, Refused, Resized};
+#[cfg(not(loom))]
+pub use singleflight::{Flight, Singleflight};
