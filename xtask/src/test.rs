@@ -1,0 +1,66 @@
+//! `cargo xtask test`: sets up what the tests need and runs them all.
+//!
+//! nextest runs last, so that its summary ends the output. A test that cannot run here prints a line
+//! that begins with `SKIPPED:`, and panics instead when `CI` is `true`.
+
+use std::ffi::OsString;
+
+use anyhow::Result;
+
+use crate::{run, venv};
+
+/// Preemptions per execution that loom explores here; the soak explores more.
+const LOOM_PREEMPTIONS: &str = "2";
+
+/// Arguments of `cargo xtask test`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Leave out the documentation tests and loom.
+    #[arg(long)]
+    fast: bool,
+    /// Passed on to nextest: filters, `--no-capture`, ...
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    nextest: Vec<OsString>,
+}
+
+/// Runs the tests.
+///
+/// # Errors
+///
+/// When a tool is missing or a test fails.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let python = venv::ready()?;
+    run::run(&mut run::cargo(&["build", "--package", "rowhouse", "--bin", "rowhouse"]))?;
+    if !args.fast {
+        let mut doc = run::cargo(&["test", "--doc", "--workspace"]);
+        run::run(doc.env("ROWHOUSE_TEST_PYTHON", &python))?;
+        loom(LOOM_PREEMPTIONS)?;
+    }
+    let mut nextest = nextest()?;
+    run::run(nextest.args(&args.nextest).env("ROWHOUSE_TEST_PYTHON", &python))
+}
+
+/// Prepares a nextest run of the whole workspace, the benches' own tests included.
+///
+/// # Errors
+///
+/// When nextest is not installed.
+pub(crate) fn nextest() -> Result<std::process::Command> {
+    anyhow::ensure!(
+        run::succeeds(&mut run::cargo(&["nextest", "--version"])),
+        "cargo-nextest is not installed: run `cargo install --locked cargo-nextest`"
+    );
+    let profile = if run::in_ci() { "ci" } else { "default" };
+    Ok(run::cargo(&["nextest", "run", "--workspace", "--features", "xtask/bench", "--profile", profile]))
+}
+
+/// Runs the models of `sync` under every interleaving with so many preemptions.
+///
+/// # Errors
+///
+/// When a model fails.
+pub(crate) fn loom(preemptions: &str) -> Result<()> {
+    let arguments =
+        ["test", "--package", "rowhouse-sync", "--lib", "--release", "--target-dir", "target/loom"];
+    run::run(run::cargo(&arguments).env("RUSTFLAGS", "--cfg loom").env("LOOM_MAX_PREEMPTIONS", preemptions))
+}
