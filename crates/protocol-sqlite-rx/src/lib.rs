@@ -1,1 +1,15 @@
-//! Part of rowhouse.
+//! L4, sqlite_rx clients: one task per peer, one session per peer and database.
+//!
+//! ZeroMQ's framing and handshake are omq-proto's state machine, which does no I/O; the sockets
+//! are ours, so that a peer's connection is a value with an owner: its permit, its transactions
+//! and its statement in flight end with it.
+mod error;
+mod health;
+mod listener;
+mod peer;
+mod session;
+mod shared;
+mod transport;
+
+pub use listener::{BindError, Listener};
+pub use shared::{Context, Settings};

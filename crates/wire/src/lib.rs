@@ -1,1 +1,4 @@
-//! Part of rowhouse.
+//! L1, messages on the wire: bytes in, messages out. No I/O, no clock, no task.
+//!
+//! Servers and clients share it, and fuzzers reach every decoder through it.
+pub mod sqlite_rx;

@@ -15,6 +15,9 @@ const CAPACITY: NonZeroUsize = NonZeroUsize::new(1024).expect("not zero");
 /// How long one is remembered: short, for the operator may have mended it.
 const MEMORY: Duration = Duration::from_millis(500);
 
+/// How long one is told to operators.
+const TOLD: Duration = Duration::from_secs(60);
+
 /// Openings that failed a moment ago.
 #[derive(Debug)]
 pub(super) struct Failures {
@@ -32,14 +35,22 @@ impl Failures {
         self.recent().put(name.clone(), (Instant::now(), error.clone()));
     }
 
+    /// The failure, if it is so recent that trying again would only cost.
     pub(super) fn recall(&self, name: &DatabaseName) -> Option<OpenError> {
-        let mut recent = self.recent();
+        let recent = self.recent();
         let (at, error) = recent.peek(name)?;
-        if at.elapsed() < MEMORY {
-            return Some(error.clone());
-        }
-        recent.pop(name);
-        None
+        (at.elapsed() < MEMORY).then(|| error.clone())
+    }
+
+    /// It has been opened.
+    pub(super) fn forget(&self, name: &DatabaseName) {
+        self.recent().pop(name);
+    }
+
+    /// Who failed within the time that is told, the latest first.
+    pub(super) fn told(&self) -> Vec<DatabaseName> {
+        let recent = self.recent();
+        recent.iter().filter(|(_, (at, _))| at.elapsed() < TOLD).map(|(name, _)| name.clone()).collect()
     }
 
     fn recent(&self) -> MutexGuard<'_, LruCache<DatabaseName, (Instant, OpenError)>> {

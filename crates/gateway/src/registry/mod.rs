@@ -12,6 +12,7 @@ pub(crate) use open::{Registry, RegistryParts};
 pub use table::RegistryStatus;
 
 use crate::tenant::TenantStatus;
+use rowhouse_types::DatabaseName;
 
 /// What can be told of the databases opened by name.
 #[derive(Clone, Debug)]
@@ -20,4 +21,7 @@ pub struct DynamicStatus {
     pub counts: RegistryStatus,
     /// The open ones.
     pub open: Vec<TenantStatus>,
+    /// Names that could not be opened within the last minute, by the engine's fault, and have not
+    /// been since; the latest first, at most 1024.
+    pub failing: Vec<DatabaseName>,
 }

@@ -118,7 +118,7 @@ impl Registry {
             open.push(tenant.status().await);
         }
         open.sort_by(|a, b| a.spec.target.cmp(&b.spec.target));
-        DynamicStatus { counts, open }
+        DynamicStatus { counts, open, failing: self.shared.failures.told() }
     }
 
     /// Counts only.
@@ -182,6 +182,7 @@ impl Registry {
         let Limits { pool, .. } = self.shared.parts.limits;
         let pool = Pool::new(database.clone(), pool, self.shared.parts.tasks.clone());
         let tenant = Arc::new(Tenant::new(spec, TenantKind::Dynamic, database, pool));
+        self.shared.failures.forget(name);
         std::mem::forget(place);
         self.step(|table, _effects| table.opened(name, tenant.clone(), created));
         if created {

@@ -1,0 +1,91 @@
+//! What this protocol's clients read for each failure: the original's classes and texts.
+use rowhouse_engine::{Condition, EngineError, Misuse};
+use rowhouse_gateway::{AcquireError, ConnectError, OpenError};
+use rowhouse_types::{ErrorCode, Reportable};
+use rowhouse_wire::sqlite_rx::{Class, Fault};
+
+/// A name that leads nowhere, whatever the reason: one text, for strangers must not learn which.
+pub(crate) fn not_found(database: &str, code: ErrorCode, hint: Option<String>) -> Fault {
+    Fault::router(code, format!("Database '{database}' not found")).with_hint(hint)
+}
+
+/// No session could be had.
+pub(crate) fn connect(database: &str, error: &ConnectError) -> Fault {
+    match error {
+        ConnectError::Open(OpenError::Engine(source))
+        | ConnectError::Acquire(AcquireError::Connect(source)) => engine(database, source),
+        ConnectError::Open(OpenError::NotFound | OpenError::CreationNotAllowed) => {
+            not_found(database, error.code(), error.hint())
+        }
+        ConnectError::Acquire(AcquireError::TimedOut { .. }) => {
+            timed_out(database, error.code(), error.hint())
+        }
+        error => Fault::router(error.code(), error.public_message()).with_hint(error.hint()),
+    }
+}
+
+/// A statement failed, or its database could not be opened.
+pub(crate) fn engine(database: &str, error: &EngineError) -> Fault {
+    let (code, hint) = (error.code(), error.hint());
+    let class = match error {
+        EngineError::TimedOut => return timed_out(database, code, hint),
+        EngineError::NoSuchDatabase | EngineError::NameTaken => return not_found(database, code, hint),
+        EngineError::Statement { condition, .. } => class_of(*condition),
+        EngineError::Misuse(Misuse::NotUtf8 { .. }) | EngineError::Storage(_) => Class::OperationalError,
+        EngineError::Misuse(_) => Class::ProgrammingError,
+        EngineError::NotADatabase => Class::DatabaseError,
+        EngineError::TooManyRows { .. } | EngineError::TooManyBytes { .. } => Class::DataError,
+        EngineError::Cancelled | EngineError::AlreadyExists | EngineError::Closed | EngineError::Lost => {
+            Class::SQLiteRxError
+        }
+    };
+    Fault::new(class, code, error.public_message()).with_hint(hint)
+}
+
+/// The peer's transaction was rolled back for being idle, and the peer has not been told yet.
+pub(crate) fn transaction_expired(after: std::time::Duration) -> Fault {
+    let message = format!(
+        "transaction was rolled back after {} s idle; nothing of it was applied",
+        after.as_secs_f64()
+    );
+    let hint = "begin again; the operator may raise idle_transaction_timeout".to_owned();
+    Fault::new(Class::OperationalError, ErrorCode::TransactionTimeout, message).with_hint(Some(hint))
+}
+
+/// The peer holds too many transactions and temporary tables.
+pub(crate) fn too_many_sessions(limit: usize) -> Fault {
+    let message =
+        format!("one connection may hold transactions or temporary tables on at most {limit} databases");
+    let hint = "end some, or use another connection".to_owned();
+    Fault::router(ErrorCode::ConnectionLimitReached, message).with_hint(Some(hint))
+}
+
+fn timed_out(database: &str, code: ErrorCode, hint: Option<String>) -> Fault {
+    Fault::router(code, format!("Timeout waiting for response from database '{database}'")).with_hint(hint)
+}
+
+/// The class that CPython's sqlite3 raises for SQLite's result codes.
+fn class_of(condition: Condition) -> Class {
+    match condition {
+        Condition::Sql
+        | Condition::Busy
+        | Condition::Locked
+        | Condition::ReadOnly
+        | Condition::Interrupted
+        | Condition::Io
+        | Condition::Full
+        | Condition::CannotOpen
+        | Condition::Schema
+        | Condition::Permission
+        | Condition::Protocol
+        | Condition::Abort => Class::OperationalError,
+        Condition::Constraint | Condition::Mismatch => Class::IntegrityError,
+        Condition::TooBig => Class::DataError,
+        Condition::Denied | Condition::Corrupt | Condition::NotADatabase | Condition::Other => {
+            Class::DatabaseError
+        }
+        Condition::ApiMisuse | Condition::Range => Class::InterfaceError,
+        Condition::NoMemory => Class::MemoryError,
+        Condition::Internal | Condition::NotFound => Class::InternalError,
+    }
+}

@@ -1,0 +1,186 @@
+//! HEALTH_CHECK: what the original really sends, what its documentation promises, and what there is.
+//!
+//! Asking opens nothing and touches no database's place in the order of eviction.
+mod map;
+mod system;
+
+use crate::shared::Shared;
+use map::{Map, set};
+use rmpv::Value;
+use rowhouse_gateway::{Dynamic, Status, TenantKind, TenantStatus};
+use rowhouse_types::Target;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The reply to HEALTH_CHECK, asked of `database`.
+pub(crate) async fn report(shared: &Shared, database: &str) -> Vec<u8> {
+    let status = shared.context.gateway.status().await;
+    let load = system::read(&shared.system);
+    let mut map = Map::new();
+    overall(&mut map, shared, &status, load);
+    set(&mut map, "database_name", database);
+    set(&mut map, "metrics", Value::Map(metrics(shared, &status)));
+    set(&mut map, "connection", Value::Map(connection(shared, &status)));
+    set(
+        &mut map,
+        "security",
+        Value::Map(vec![pair("encryption_enabled", false), pair("zap_auth_enabled", false)]),
+    );
+    if let Some(directory) = &shared.context.settings.data_directory {
+        set(&mut map, "data_directory", directory.display().to_string());
+        set(&mut map, "storage", Value::Map(system::storage(directory)));
+    }
+    match load {
+        Some(load) => set(&mut map, "system", Value::Map(system::describe(&load))),
+        None => set(&mut map, "system_stats_error", "not told by this platform"),
+    }
+    set(&mut map, "processes", Value::Map(tenants(shared, &status.configured)));
+    set(&mut map, "dynamic_databases", Value::Map(tenants(shared, &status.opened.open)));
+    set(&mut map, "database_count", status.configured.len() + status.opened.open.len());
+    set(&mut map, "monitor", Value::Map(monitor(shared, &status)));
+    asked(&mut map, shared, &status, database);
+    promised(&mut map, shared, &status);
+    map::encode(map)
+}
+
+fn pair(key: &str, value: impl Into<Value>) -> (Value, Value) {
+    (key.into(), value.into())
+}
+
+fn uptime(shared: &Shared) -> f64 {
+    shared.started.elapsed().as_secs_f64()
+}
+
+fn overall(map: &mut Map, shared: &Shared, status: &Status, load: Option<system::Load>) {
+    let (word, reason) = match status.opened.failing.first() {
+        Some(name) => ("degraded", Some(format!("Dynamic database process '{name}' is not running"))),
+        None if load.is_some_and(|load| load.is_low()) => {
+            ("constrained", Some("System resources running low".to_owned()))
+        }
+        None => ("healthy", None),
+    };
+    set(map, "status", word);
+    if let Some(reason) = reason {
+        set(map, "status_reason", reason);
+    }
+    let now = SystemTime::now();
+    set(map, "timestamp", now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64());
+    set(map, "datetime", humantime::format_rfc3339_micros(now).to_string());
+    set(map, "uptime_seconds", uptime(shared));
+    set(map, "version", shared.context.settings.version);
+    set(map, "platform", format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH));
+    set(map, "python_version", "none: rowhouse is written in Rust");
+    set(map, "server_type", "SQLiteMultiServer");
+    set(map, "server_name", format!("SQLiteMultiServer-{}", std::process::id()));
+    set(map, "server_pid", std::process::id());
+}
+
+fn metrics(shared: &Shared, status: &Status) -> Map {
+    let counters = &shared.counters;
+    let (queries, errors) = (counters.queries(), counters.errors());
+    let rate =
+        if queries == 0 { 100.0 } else { 100.0 * queries.saturating_sub(errors) as f64 / queries as f64 };
+    let minutes = (uptime(shared) / 60.0).max(1.0 / 60.0);
+    vec![
+        pair("query_count", queries),
+        pair("error_count", errors),
+        pair("last_query_time", last_query(shared)),
+        pair("query_success_rate", rate),
+        pair("queries_per_minute", queries as f64 / minutes),
+        pair("total_process_restarts", 0),
+        pair("dynamic_connections_created", status.opened.counts.opened),
+        pair("dynamic_connections_evicted", status.opened.counts.evicted),
+        pair("dynamic_databases_created", status.opened.counts.created),
+        pair("dynamic_connections_refused", status.opened.counts.refused),
+    ]
+}
+
+fn last_query(shared: &Shared) -> Value {
+    shared.counters.last_query().map_or(Value::Nil, Value::from)
+}
+
+fn connection(shared: &Shared, status: &Status) -> Map {
+    vec![
+        pair("auto_connect_enabled", status.dynamic != Dynamic::Off),
+        pair("auto_create_enabled", status.dynamic == Dynamic::Create),
+        pair("max_connections", status.opened.counts.limit),
+        pair("active_dynamic_connections", status.opened.counts.places),
+        pair("router_address", format!("tcp://{}", shared.address)),
+    ]
+}
+
+fn tenants(shared: &Shared, tenants: &[TenantStatus]) -> Map {
+    let key = |target: &Target| target.name().map_or("default".to_owned(), ToString::to_string);
+    tenants
+        .iter()
+        .map(|tenant| (key(&tenant.spec.target).into(), Value::Map(describe(shared, tenant))))
+        .collect()
+}
+
+fn describe(shared: &Shared, tenant: &TenantStatus) -> Map {
+    let kind = match tenant.kind {
+        TenantKind::Static => "static",
+        TenantKind::Dynamic => "dynamic",
+    };
+    let mut map = vec![
+        pair("running", true),
+        pair("pid", std::process::id()),
+        pair("port", shared.address.port()),
+        pair("address", format!("tcp://{}", shared.address)),
+        pair("database_name", tenant.spec.target.to_string()),
+        pair("type", kind),
+        pair("uptime_seconds", tenant.opened_at.elapsed().as_secs_f64()),
+        pair("restart_count", 0),
+        pair("use_count", tenant.uses),
+        pair("active_sessions", tenant.active),
+        pair("database_path", tenant.spec.location.0.as_str()),
+        pair("memory_database", tenant.spec.location.0 == ":memory:"),
+        pair("backup", Value::Map(vec![pair("enabled", false)])),
+    ];
+    if let Some(size) = tenant.size {
+        map.push(pair("database_size_bytes", size));
+        map.push(pair("database_size_mb", size as f64 / (1024.0 * 1024.0)));
+    }
+    map
+}
+
+fn monitor(shared: &Shared, status: &Status) -> Map {
+    vec![
+        pair("enabled", true),
+        pair("uptime_seconds", uptime(shared)),
+        pair("total_restarts", 0),
+        pair("processes_watched", status.configured.len() + status.opened.open.len()),
+    ]
+}
+
+/// What concerns the database that was asked.
+fn asked(map: &mut Map, shared: &Shared, status: &Status, database: &str) {
+    let all = status.configured.iter().chain(&status.opened.open);
+    let found = all.into_iter().find(|tenant| tenant.spec.target.to_string() == database);
+    match found {
+        Some(tenant) => {
+            set(map, "database_status", "running");
+            set(map, "database_type", if tenant.kind == TenantKind::Static { "static" } else { "dynamic" });
+            set(map, "database_bind_address", format!("tcp://{}", shared.address));
+            set(map, "database_pid", std::process::id());
+            set(map, "database_backup_enabled", false);
+        }
+        None => {
+            set(map, "database_status", "unknown");
+            set(map, "database_error", format!("Database '{database}' not found"));
+        }
+    }
+}
+
+/// What the documentation promises at the top level.
+fn promised(map: &mut Map, shared: &Shared, status: &Status) {
+    set(map, "uptime", uptime(shared));
+    set(map, "query_count", shared.counters.queries());
+    set(map, "error_count", shared.counters.errors());
+    set(map, "last_query_time", last_query(shared));
+    set(map, "active_dynamic_connections", status.opened.counts.places);
+    set(map, "max_connections", status.opened.counts.limit);
+    set(map, "dynamic_connections_created", status.opened.counts.opened);
+    set(map, "dynamic_connections_evicted", status.opened.counts.evicted);
+    set(map, "client_connections", shared.context.clients.status().held);
+    set(map, "client_connection_limit", shared.context.clients.status().limit.get());
+}

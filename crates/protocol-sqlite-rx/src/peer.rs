@@ -1,0 +1,114 @@
+//! One peer, from handshake to goodbye: request, answer, request, answer.
+use crate::health;
+use crate::session::Session;
+use crate::shared::Shared;
+use crate::transport::{Packed, Transport, TransportError};
+use rowhouse_types::ErrorCode;
+use rowhouse_wire::sqlite_rx::{BadEnvelope, Call, Fault, ReplyWriter, decode};
+use std::sync::Arc;
+use tokio::net::TcpStream;
+use tokio::time::sleep_until;
+
+pub(crate) struct Peer {
+    transport: Transport,
+    session: Session,
+    shared: Arc<Shared>,
+}
+
+/// What ended the wait for a request.
+enum Next {
+    Request(Packed),
+    IdleTransaction,
+    Drain,
+}
+
+impl Peer {
+    /// Serves one peer until it leaves or the server drains.
+    pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>) -> Result<(), TransportError> {
+        let settings = &shared.context.settings;
+        let accepting = Transport::accept(
+            stream,
+            settings.max_request_bytes,
+            settings.handshake_timeout,
+            settings.write_timeout,
+        );
+        let transport = tokio::select! {
+            transport = accepting => transport?,
+            () = shared.context.drain.draining() => return Ok(()),
+        };
+        let session = Session::new(shared.clone());
+        let mut peer = Self { transport, session, shared };
+        loop {
+            match peer.next().await? {
+                Next::Request(request) => peer.answer(request).await?,
+                Next::IdleTransaction => peer.session.expire(),
+                Next::Drain => break,
+            }
+        }
+        peer.transport.close().await;
+        Ok(())
+    }
+
+    async fn next(&mut self) -> Result<Next, TransportError> {
+        let deadline = self.session.next_expiry();
+        let idle = async {
+            match deadline {
+                Some(deadline) => sleep_until(deadline.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        Ok(tokio::select! {
+            biased;
+            () = self.shared.context.drain.draining() => Next::Drain,
+            request = self.transport.receive() => Next::Request(request?),
+            () = idle => Next::IdleTransaction,
+        })
+    }
+
+    /// Answers one request. When the peer leaves meanwhile, the request is interrupted.
+    async fn answer(&mut self, request: Packed) -> Result<(), TransportError> {
+        let Self { transport, session, shared } = self;
+        let reply = tokio::select! {
+            biased;
+            reply = reply(shared, session, &request.payload) => reply,
+            error = transport.left() => return Err(error),
+        };
+        let packed = shared.with_envelope(|envelope| envelope.pack(&reply));
+        self.transport.send(request.envelope, packed).await
+    }
+}
+
+async fn reply(shared: &Shared, session: &mut Session, payload: &[u8]) -> Vec<u8> {
+    match try_reply(shared, session, payload).await {
+        Ok(reply) => reply,
+        Err(fault) => {
+            shared.counters.error();
+            ReplyWriter::fault(&fault)
+        }
+    }
+}
+
+async fn try_reply(shared: &Shared, session: &mut Session, payload: &[u8]) -> Result<Vec<u8>, Fault> {
+    let limit = shared.context.settings.max_request_bytes;
+    let unpacked = shared.with_envelope(|envelope| envelope.unpack(payload, limit));
+    let incoming = decode(&unpacked.map_err(bad_envelope)?)?;
+    match incoming.call {
+        Call::HealthCheck => Ok(health::report(shared, &incoming.database).await),
+        Call::Run(request) => {
+            shared.counters.query();
+            session.run(&incoming.database, request).await
+        }
+    }
+}
+
+fn bad_envelope(error: BadEnvelope) -> Fault {
+    let code = match error {
+        BadEnvelope::TooLarge { .. } => ErrorCode::RequestTooLarge,
+        _ => ErrorCode::MalformedRequest,
+    };
+    let hint = match error {
+        BadEnvelope::TooLarge { .. } => "send less at once, or ask the operator to raise max_request_bytes",
+        _ => "a request is zlib(msgpack(map)), as sqlite_rx clients send it",
+    };
+    Fault::router(code, format!("Error processing request: {error}")).with_hint(Some(hint.to_owned()))
+}

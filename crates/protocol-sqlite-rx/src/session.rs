@@ -1,0 +1,222 @@
+//! One peer's dealings with its databases.
+//!
+//! What Python's cursor remembers between calls is kept per peer and database; a connection is
+//! kept only while it holds a transaction, temporary objects or changed settings, and no longer
+//! idle than allowed.
+use crate::error;
+use crate::shared::{Settings, Shared};
+use futures::StreamExt;
+use rowhouse_engine::{EngineError, Options, Outcome, SessionState};
+use rowhouse_gateway::Session as Borrowed;
+use rowhouse_types::{DatabaseName, ErrorCode, Request, Target};
+use rowhouse_wire::sqlite_rx::{Fault, ReplyWriter};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The most databases one peer may hold something of at once.
+const PINNED_MAX: usize = 8;
+
+/// The most databases whose cursor one peer's session remembers.
+const CURSORS_MAX: usize = 256;
+
+/// One peer's dealings with its databases.
+pub(crate) struct Session {
+    shared: Arc<Shared>,
+    pinned: HashMap<Target, Pinned>,
+    cursors: HashMap<Target, Cursor>,
+}
+
+/// A connection that holds something of the peer's.
+struct Pinned {
+    borrowed: Borrowed,
+    until: Instant,
+}
+
+/// What Python's cursor would remember.
+#[derive(Clone, Copy, Default)]
+struct Cursor {
+    /// `rowcount`, if it is not -1.
+    affected: Option<u64>,
+    /// `lastrowid`, as the last single statement left it; 0 for none.
+    last_row: i64,
+    /// The key this peer inserted last; 0 for none.
+    inserted: i64,
+    /// Its transaction was rolled back for being idle, and it does not know yet.
+    expired: bool,
+}
+
+// === impl Session ===
+
+impl Session {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, pinned: HashMap::new(), cursors: HashMap::new() }
+    }
+
+    /// Runs a request and writes its reply.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future interrupts the statement; a transaction it was part of is rolled back.
+    pub(crate) async fn run(
+        &mut self,
+        database: &str,
+        request: Result<Request, Fault>,
+    ) -> Result<Vec<u8>, Fault> {
+        let target = parse(database)?;
+        let Settings { statement_timeout, idle_transaction_timeout, .. } = self.shared.context.settings;
+        let deadline = Instant::now() + statement_timeout;
+        if self.cursor(&target).expired {
+            self.cursor(&target).expired = false;
+            return Err(error::transaction_expired(idle_transaction_timeout));
+        }
+        let mut borrowed = match self.pinned.remove(&target) {
+            Some(pinned) => pinned.borrowed,
+            None => {
+                let connecting = self.shared.context.gateway.connect(&target, Some(deadline));
+                connecting.await.map_err(|error| error::connect(database, &error))?
+            }
+        };
+        // A request that makes no sense is told so only after its database was found, as ever.
+        let ran = match request {
+            Ok(request) => self.run_on(&mut borrowed, &target, request, deadline).await,
+            Err(fault) => Err(fault),
+        };
+        if borrowed.state() != SessionState::Clean {
+            if PINNED_MAX <= self.pinned.len() {
+                return Err(error::too_many_sessions(PINNED_MAX));
+            }
+            let until = Instant::now() + idle_transaction_timeout;
+            self.pinned.insert(target, Pinned { borrowed, until });
+        }
+        ran
+    }
+
+    /// When the next transaction has been idle too long.
+    pub(crate) fn next_expiry(&self) -> Option<Instant> {
+        self.pinned.values().map(|pinned| pinned.until).min()
+    }
+
+    /// Rolls back what has been idle too long; the peer is told with its next request.
+    pub(crate) fn expire(&mut self) {
+        let now = Instant::now();
+        let late: Vec<Target> = self
+            .pinned
+            .iter()
+            .filter(|(_, pinned)| pinned.until <= now)
+            .map(|(target, _)| target.clone())
+            .collect();
+        for target in late {
+            let pinned = self.pinned.remove(&target);
+            let lost = pinned.is_some_and(|pinned| pinned.borrowed.state() == SessionState::Transaction);
+            self.cursor(&target).expired = lost;
+        }
+    }
+
+    async fn run_on(
+        &mut self,
+        borrowed: &mut Borrowed,
+        target: &Target,
+        request: Request,
+        deadline: Instant,
+    ) -> Result<Vec<u8>, Fault> {
+        let settings = &self.shared.context.settings;
+        let options = Options {
+            deadline: Some(deadline),
+            policy: settings.policy,
+            max_rows: settings.max_result_rows,
+            max_bytes: settings.max_result_bytes,
+        };
+        let kind = Kind::of(&request);
+        let (reply, outcome) = collect(borrowed, request, options)
+            .await
+            .map_err(|error| error::engine(&target.to_string(), &error))?;
+        let cursor = self.cursor(target);
+        cursor.record(kind, outcome);
+        Ok(reply.finish(cursor.affected, Some(cursor.last_row).filter(|&key| key != 0)))
+    }
+
+    fn cursor(&mut self, target: &Target) -> &mut Cursor {
+        if CURSORS_MAX <= self.cursors.len() && !self.cursors.contains_key(target) {
+            self.cursors.retain(|_, cursor| cursor.expired);
+        }
+        self.cursors.entry(target.clone()).or_default()
+    }
+}
+
+async fn collect(
+    borrowed: &mut Borrowed,
+    request: Request,
+    options: Options,
+) -> Result<(ReplyWriter, Outcome), EngineError> {
+    let mut reply = ReplyWriter::default();
+    let mut chunks = borrowed.run(request, options);
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk?;
+        chunk.rows.rows().for_each(|row| reply.row(row.values()));
+        if let Some(outcome) = chunk.outcome {
+            return Ok((reply, outcome));
+        }
+    }
+    Err(EngineError::Lost)
+}
+
+fn parse(database: &str) -> Result<Target, Fault> {
+    if database.is_empty() {
+        return Ok(Target::Default);
+    }
+    let name: DatabaseName = database.parse().map_err(|invalid: rowhouse_types::InvalidName| {
+        error::not_found(database, ErrorCode::InvalidName, Some(invalid.to_string()))
+    })?;
+    Ok(Target::Named(name))
+}
+
+// === impl Cursor ===
+
+/// What of a request decides how the cursor changes.
+#[derive(Clone, Copy)]
+enum Kind {
+    Statement { may_insert: bool },
+    Repeat,
+    Script { may_insert: bool },
+}
+
+impl Kind {
+    fn of(request: &Request) -> Self {
+        match request {
+            Request::Execute { sql, .. } => Self::Statement { may_insert: may_insert(sql) },
+            Request::Repeat { .. } => Self::Repeat,
+            Request::Script { sql } => Self::Script { may_insert: may_insert(sql) },
+        }
+    }
+}
+
+/// Whether a statement may insert a row: the connection's last key is another borrower's otherwise.
+fn may_insert(sql: &str) -> bool {
+    let has =
+        |word: &str| sql.as_bytes().windows(word.len()).any(|w| w.eq_ignore_ascii_case(word.as_bytes()));
+    has("insert") || has("replace")
+}
+
+impl Cursor {
+    fn record(&mut self, kind: Kind, outcome: Outcome) {
+        match kind {
+            Kind::Statement { may_insert } => {
+                self.affected = outcome.affected;
+                if may_insert && outcome.affected != Some(0) {
+                    self.inserted = outcome.last_insert_id;
+                }
+                self.last_row = self.inserted;
+            }
+            Kind::Repeat => {
+                self.affected = outcome.affected;
+                if outcome.affected != Some(0) {
+                    self.inserted = outcome.last_insert_id;
+                }
+            }
+            // A script leaves the cursor as it was.
+            Kind::Script { may_insert: true } => self.inserted = outcome.last_insert_id,
+            Kind::Script { may_insert: false } => {}
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What all peers share.
+use rowhouse_engine::SqlPolicy;
+use rowhouse_gateway::Gateway;
+use rowhouse_sync::{Drain, Limiter};
+use rowhouse_wire::sqlite_rx::Envelope;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// What every peer is served with.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The door to databases.
+    pub gateway: Gateway,
+    /// Tells when no new work may be taken on, and waits for what is under way.
+    pub drain: Drain,
+    /// The limit of client connections, over all listeners.
+    pub clients: Limiter,
+    /// How peers are served.
+    pub settings: Settings,
+}
+
+/// How peers are served. Every field is a bound or a choice; see the table of options.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// What SQL may do.
+    pub policy: SqlPolicy,
+    /// How long a statement may take, waits for room included.
+    pub statement_timeout: Duration,
+    /// How long a transaction may be idle before it is rolled back.
+    pub idle_transaction_timeout: Duration,
+    /// How long a peer may take for the ZMTP handshake.
+    pub handshake_timeout: Duration,
+    /// How long a peer may take to read a reply.
+    pub write_timeout: Duration,
+    /// The most bytes of a request, both packed and inflated.
+    pub max_request_bytes: usize,
+    /// The most rows of a result.
+    pub max_result_rows: Option<u64>,
+    /// The most bytes of a result.
+    pub max_result_bytes: Option<u64>,
+    /// Where databases opened by name live, for HEALTH_CHECK.
+    pub data_directory: Option<PathBuf>,
+    /// The program's version, for HEALTH_CHECK.
+    pub version: &'static str,
+}
+
+/// What all peers of one listener share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) context: Context,
+    pub(crate) address: SocketAddr,
+    pub(crate) started: Instant,
+    pub(crate) counters: Counters,
+    /// `None` where the platform does not tell.
+    pub(crate) system: Mutex<Option<sysinfo::System>>,
+    envelopes: Mutex<Vec<Envelope>>,
+}
+
+/// What has been served since the start.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    queries: AtomicU64,
+    errors: AtomicU64,
+    /// Microseconds since the Unix epoch, 0 for never.
+    last_query: AtomicU64,
+}
+
+/// The most envelopes kept for reuse: more than can be at work at once on any machine.
+const ENVELOPES_MAX: usize = 64;
+
+// === impl Shared ===
+
+impl Shared {
+    pub(crate) fn new(context: Context, address: SocketAddr) -> Self {
+        Self {
+            context,
+            address,
+            started: Instant::now(),
+            counters: Counters::default(),
+            system: Mutex::new(sysinfo::System::new().ok()),
+            envelopes: Mutex::default(),
+        }
+    }
+
+    /// Lends an envelope for as long as `work` takes.
+    pub(crate) fn with_envelope<T>(&self, work: impl FnOnce(&mut Envelope) -> T) -> T {
+        let kept = self.envelopes.lock().expect("never panics while locked").pop();
+        let mut envelope = kept.unwrap_or_default();
+        let result = work(&mut envelope);
+        let mut envelopes = self.envelopes.lock().expect("never panics while locked");
+        if envelopes.len() < ENVELOPES_MAX {
+            envelopes.push(envelope);
+        }
+        result
+    }
+}
+
+// === impl Counters ===
+
+impl Counters {
+    pub(crate) fn query(&self) {
+        self.queries.fetch_add(1, Ordering::Relaxed);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.last_query.store(u64::try_from(now.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    pub(crate) fn error(&self) {
+        self.errors.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn queries(&self) -> u64 {
+        self.queries.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn errors(&self) -> u64 {
+        self.errors.load(Ordering::Relaxed)
+    }
+
+    /// Seconds since the Unix epoch, if there was a query.
+    pub(crate) fn last_query(&self) -> Option<f64> {
+        let micros = self.last_query.load(Ordering::Relaxed);
+        (micros != 0).then(|| Duration::from_micros(micros).as_secs_f64())
+    }
+}
