@@ -10,7 +10,8 @@
 //! lets the wait end second. So a guard that saw no signal was counted before
 //! the wait could end, and one counted later sees the signal and is withdrawn.
 
-use std::future::Future;
+#[cfg(test)]
+mod tests;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;

@@ -8,9 +8,11 @@
 //! [`Singleflight::join`] whose work has not ended. Who must bound the work itself
 //! takes a permit inside the flight.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::fmt;
-use std::future::Future;
 use std::hash::Hash;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -31,15 +33,28 @@ pub struct Singleflight<K, T: Clone> {
 ///
 /// # When the outcome is dropped
 ///
-/// Matters if `T` is a guard. Every handle that completes yields a clone of its own,
-/// the last one the original. Until then the original is kept for the handles that
-/// neither completed nor were dropped, and is dropped with the last of them. The
-/// group keeps none: it lets go of its handle before the outcome is announced. If
-/// no handle is left by then, the outcome is dropped by the flight's task. So a
-/// guard outlives its flight for as long as somebody keeps an unfinished handle.
+/// Matters if `T` is a guard, such as a lease. The outcome is kept for the handles
+/// that are *open*: neither completed nor dropped. Each handle that completes yields
+/// a clone of its own; the shared outcome is gone when the last open handle has
+/// completed (which moves it out, if no other completes at the same time) or was
+/// dropped. If none is open at the landing, the flight's task drops the outcome.
+/// The group itself keeps none: it lets go of its handle before the announcement.
+///
+/// So a guard lives on while somebody keeps an open handle without polling it:
+/// await a handle or drop it.
+///
+/// # Panics
+///
+/// A handle panics if polled after it completed.
 #[must_use = "dropping a handle leaves the flight"]
 pub struct Flight<T: Clone> {
     outcome: Shared<oneshot::Receiver<T>>,
+}
+
+/// What a call to join found.
+enum Boarding<K: Eq + Hash, T: Clone> {
+    Joined(Flight<T>),
+    Started(Flight<T>, Landing<K, T>),
 }
 
 type Flights<K, T> = Arc<Mutex<HashMap<K, Flight<T>>>>;
@@ -90,6 +105,7 @@ where
         flight
     }
 
+    /// Finds the flight for `key`, or enters a new one: one step under the lock.
     fn board(&self, key: K) -> Boarding<K, T> {
         let mut flights = self.flights.lock().expect("never panics while locked");
         if let Some(flight) = flights.get(&key) {
@@ -101,11 +117,6 @@ where
         let landing = Landing { flights: Arc::clone(&self.flights), key, announce: Some(announce) };
         Boarding::Started(flight, landing)
     }
-}
-
-enum Boarding<K: Eq + Hash, T: Clone> {
-    Joined(Flight<T>),
-    Started(Flight<T>, Landing<K, T>),
 }
 
 impl<K, T: Clone> Clone for Singleflight<K, T> {
