@@ -9,9 +9,6 @@ use anyhow::Result;
 
 use crate::{run, venv};
 
-/// Preemptions per execution that loom explores here; the soak explores more.
-const LOOM_PREEMPTIONS: &str = "2";
-
 /// Arguments of `cargo xtask test`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -34,9 +31,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if !args.fast {
         let mut doc = run::cargo(&["test", "--doc", "--workspace"]);
         run::run(doc.env("ROWHOUSE_TEST_PYTHON", &python))?;
-        loom(LOOM_PREEMPTIONS)?;
+        loom(None)?;
     }
-    let mut nextest = nextest()?;
+    let mut nextest = nextest(if run::in_ci() { "ci" } else { "default" })?;
     run::run(nextest.args(&args.nextest).env("ROWHOUSE_TEST_PYTHON", &python))
 }
 
@@ -45,22 +42,24 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 /// # Errors
 ///
 /// When nextest is not installed.
-pub(crate) fn nextest() -> Result<std::process::Command> {
+pub(crate) fn nextest(profile: &str) -> Result<std::process::Command> {
     anyhow::ensure!(
         run::succeeds(&mut run::cargo(&["nextest", "--version"])),
         "cargo-nextest is not installed: run `cargo install --locked cargo-nextest`"
     );
-    let profile = if run::in_ci() { "ci" } else { "default" };
     Ok(run::cargo(&["nextest", "run", "--workspace", "--features", "xtask/bench", "--profile", profile]))
 }
 
-/// Runs the models of `sync` under every interleaving with so many preemptions.
+/// Runs the models of `sync` under every interleaving, with the preemptions each model asks for or
+/// with so many.
 ///
 /// # Errors
 ///
 /// When a model fails.
-pub(crate) fn loom(preemptions: &str) -> Result<()> {
+pub(crate) fn loom(preemptions: Option<&str>) -> Result<()> {
     let arguments =
         ["test", "--package", "rowhouse-sync", "--lib", "--release", "--target-dir", "target/loom"];
-    run::run(run::cargo(&arguments).env("RUSTFLAGS", "--cfg loom").env("LOOM_MAX_PREEMPTIONS", preemptions))
+    let mut command = run::cargo(&arguments);
+    command.env("RUSTFLAGS", "--cfg loom").envs(preemptions.map(|bound| ("LOOM_MAX_PREEMPTIONS", bound)));
+    run::run(&mut command)
 }

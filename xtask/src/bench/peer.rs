@@ -1,0 +1,170 @@
+//! The processes that are measured, and what Linux tells of them.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use super::client::Client;
+use crate::run;
+
+/// How long a peer may take to answer for the first time.
+const START_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a peer may take to stop when asked to.
+const STOP_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A server process under measurement; killed on drop.
+pub(super) struct Peer {
+    name: &'static str,
+    child: Child,
+    address: String,
+}
+
+// === impl Peer ===
+
+impl Peer {
+    /// Starts the release build of rowhouse on a folder of databases.
+    pub(super) fn rowhouse(folder: &Path, max_connections: u32) -> Result<Self> {
+        let address = free_address()?;
+        let mut command = Command::new(run::root().join("target/release/rowhouse"));
+        command.args(["start", "--tcp-address", &address]).arg("--data-directory").arg(folder);
+        command.args(["--auto-connect", "--auto-create", "--max-connections", &max_connections.to_string()]);
+        Self::start("rowhouse", command, address)
+    }
+
+    /// Starts the echo: the transport alone, in a process of its own.
+    pub(super) fn echo() -> Result<Self> {
+        let address = free_address()?;
+        let mut command = Command::new(std::env::current_exe().context("cannot find this program")?);
+        command.args(["bench", "--echo", &address]);
+        Self::start("ZeroMQ echo", command, address)
+    }
+
+    /// Starts the sqlite_rx package's own server on one database.
+    pub(super) fn sqlite_rx(python: &Path, file: &Path) -> Result<Self> {
+        let address = free_address()?;
+        let program = "import sys; from sqlite_rx.server import SQLiteServer; \
+                       SQLiteServer(bind_address=sys.argv[1], database=sys.argv[2]).run()";
+        let mut command = Command::new(python);
+        command.args(["-c", program, &address]).arg(file);
+        Self::start("sqlite_rx", command, address)
+    }
+
+    fn start(name: &'static str, mut command: Command, address: String) -> Result<Self> {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
+        let child = command.spawn().with_context(|| format!("cannot start {name}"))?;
+        Ok(Self { name, child, address })
+    }
+
+    /// Returns where it listens.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Waits for the first answer; the payload is any that the peer answers.
+    pub(super) async fn ready(&mut self) -> Result<()> {
+        let client = Client::connect(&self.address, "ready").await?;
+        let request = client.request("", "SELECT 1")?;
+        let deadline = Instant::now() + START_TIMEOUT;
+        let mut answer = std::pin::pin!(client.exchange(request));
+        loop {
+            tokio::select! {
+                answer = &mut answer => return answer.map(drop).with_context(|| format!("{} does not answer", self.name)),
+                () = tokio::time::sleep(Duration::from_millis(20)) => {}
+            }
+            if let Some(status) = self.child.try_wait()? {
+                bail!("{} ended before it answered: {status}", self.name);
+            }
+            if Instant::now() > deadline {
+                bail!("{} gave no answer within {START_TIMEOUT:?}", self.name);
+            }
+        }
+    }
+
+    /// Asks it to stop and waits for its end.
+    pub(super) fn stop(mut self) -> Result<()> {
+        let pid = self.child.id().to_string();
+        run::succeeds(Command::new("kill").args(["-TERM", &pid]));
+        let deadline = Instant::now() + STOP_TIMEOUT;
+        while self.child.try_wait()?.is_none() {
+            if Instant::now() > deadline {
+                bail!("{} did not stop within {STOP_TIMEOUT:?}", self.name);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// Returns the processor time it has used, to the kernel's clock tick.
+    pub(super) fn cpu(&self) -> Result<Duration> {
+        let stat = fs::read_to_string(self.proc("stat"))?;
+        cpu_ticks(&stat)
+            .map(|ticks| Duration::from_millis(10) * ticks)
+            .context("cannot read the process's times")
+    }
+
+    /// Returns its proportional share of memory, in KiB.
+    pub(super) fn memory(&self) -> Result<u64> {
+        let rollup = fs::read_to_string(self.proc("smaps_rollup"))?;
+        pss(&rollup).context("cannot read the process's memory")
+    }
+
+    /// Returns how many file descriptors it holds.
+    pub(super) fn descriptors(&self) -> Result<u64> {
+        Ok(fs::read_dir(self.proc("fd"))?.count() as u64)
+    }
+
+    fn proc(&self, file: &str) -> String {
+        format!("/proc/{}/{file}", self.child.id())
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        // Both fail only when it has ended already, which is what is wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Finds an address nobody listens on.
+fn free_address() -> Result<String> {
+    let listener = TcpListener::bind("127.0.0.1:0").context("no free port")?;
+    Ok(format!("tcp://{}", listener.local_addr()?))
+}
+
+/// Reads user and system time, in ticks of 10 ms, from the text of `/proc/PID/stat`.
+fn cpu_ticks(stat: &str) -> Option<u32> {
+    // The command's name, in parentheses, may itself hold spaces and parentheses.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let user: u32 = fields.next()?.parse().ok()?;
+    let system: u32 = fields.next()?.parse().ok()?;
+    Some(user + system)
+}
+
+/// Reads the proportional set size, in KiB, from the text of `/proc/PID/smaps_rollup`.
+fn pss(rollup: &str) -> Option<u64> {
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processor_time_is_read_behind_a_hostile_name() {
+        let stat = "7 (a) b) S 1 7 7 0 -1 4194304 100 0 0 0 12 30 0 0 20 0 3 0 100 1 1";
+        assert_eq!(cpu_ticks(stat), Some(42));
+        assert_eq!(cpu_ticks("7 (a"), None);
+    }
+
+    #[test]
+    fn memory_is_the_proportional_share() {
+        assert_eq!(pss("Rss:  900 kB\nPss:     421 kB\nPss_Dirty:  1 kB\n"), Some(421));
+        assert_eq!(pss(""), None);
+    }
+}
