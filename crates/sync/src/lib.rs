@@ -6,8 +6,8 @@
 //! | [`singleflight`] | is somebody doing this already, and how did it end? |
 //! | [`drain`] | may new work begin, and has the old work ended? |
 //!
-//! Everything here is a cheap handle to one small state under one lock; no
-//! lock is held while a waker, a destructor or a caller's code runs.
+//! Everything here is a cheap handle, cloned to share. No lock of ours is held
+//! while a waker, a destructor or a caller's closure runs.
 //!
 //! # Checking under loom
 //!

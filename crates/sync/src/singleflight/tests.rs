@@ -1,8 +1,10 @@
 //! What a caller may rely on, one behaviour each.
 
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, Weak};
+use std::task::{Context, Wake, Waker};
 
+use futures::FutureExt;
 use tokio::sync::oneshot;
 use tokio_test::{assert_pending, task};
 use tokio_util::task::TaskTracker;
@@ -49,6 +51,34 @@ async fn whoever_asks_after_the_outcome_starts_a_new_flight() {
     let (group, _tasks) = group();
     for run in 0..100 {
         assert_eq!(group.join("k", || async move { run }).await, Some(run));
+    }
+}
+
+/// Wakes by writing down what the group looks like at the moment of the announcement.
+struct Witness {
+    group: Group<u32>,
+    seen: Mutex<Vec<String>>,
+}
+
+impl Wake for Witness {
+    fn wake(self: Arc<Self>) {
+        let seen = format!("{:?}", self.group);
+        self.seen.lock().expect("never panics while locked").push(seen);
+    }
+}
+
+#[tokio::test]
+async fn a_flight_is_forgotten_before_its_outcome_or_panic_is_announced() {
+    let (group, tasks) = group::<u32>();
+    for panics in [false, true] {
+        let mut flight = group.join("k", || async move { if panics { panic!("on purpose") } else { 1 } });
+        let witness = Arc::new(Witness { group: group.clone(), seen: Mutex::default() });
+        let waker = Waker::from(witness.clone());
+        assert!(flight.poll_unpin(&mut Context::from_waker(&waker)).is_pending());
+        tasks.wait().await;
+        let seen = witness.seen.lock().expect("never panics while locked").clone();
+        assert_eq!(seen, ["Singleflight { flights: 0, .. }"]);
+        assert_eq!(flight.await, (!panics).then_some(1));
     }
 }
 
