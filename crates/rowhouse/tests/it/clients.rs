@@ -1,0 +1,88 @@
+//! Real clients: each script asserts what it was promised, and these tests run the scripts.
+use crate::support::{Home, Machine, Python, Server, repository};
+
+/// Flags of a server that opens and creates databases by name.
+const DYNAMIC: [&str; 2] = ["--auto-connect", "--auto-create"];
+
+#[test]
+fn the_public_client_gets_every_reply_it_expects() {
+    let Some(python) = Python::find() else { return };
+    let home = Home::new();
+    let server = Server::start(&home, &[]);
+    python.script("pypi_client.py", &[server.address()]);
+}
+
+#[test]
+fn a_client_that_names_databases_gets_its_own_and_no_other() {
+    let Some(python) = Python::find() else { return };
+    let home = Home::new();
+    let server = Server::start(&home, &[&DYNAMIC[..], &["--max-connections", "4"]].concat());
+    let root = home.path().to_str().expect("temporary directories have plain names");
+    python.script("named_client.py", &[server.address(), root]);
+}
+
+#[test]
+fn hostile_bytes_are_refused_and_everybody_else_is_served() {
+    let Some(python) = Python::find() else { return };
+    let home = Home::new();
+    let server = Server::start(&home, &DYNAMIC);
+    python.script("hostile.py", &[server.address(), "--pid", &server.pid().to_string()]);
+}
+
+#[test]
+fn a_hundred_first_requests_for_one_name_create_it_once_and_all_succeed() {
+    let Some(python) = Python::find() else { return };
+    let home = Home::new();
+    let server = Server::start(&home, &DYNAMIC);
+    python.script("stampede.py", &[server.address()]);
+    assert_eq!(home.listing().first().map(String::as_str), Some("stampede.db"));
+}
+
+/// Also a soak: longer where `ROWHOUSE_SOAK` is set.
+#[test]
+fn eviction_under_load_soak_loses_doubles_and_mixes_nothing() {
+    let Some(python) = Python::find() else { return };
+    let home = Home::new();
+    let server = Server::start(&home, &[&DYNAMIC[..], &["--max-connections", "4"]].concat());
+    let operations = if std::env::var_os("ROWHOUSE_SOAK").is_some() { "4000" } else { "800" };
+    python.script("churn.py", &[server.address(), "4", operations]);
+}
+
+#[test]
+fn a_slow_query_leaves_the_other_databases_fast() {
+    let Some(python) = Python::find() else { return };
+    let home = Home::new();
+    let server = Server::start_on(Machine::alone(), &home, &DYNAMIC);
+    python.script("slow_query.py", &[server.address()]);
+}
+
+#[test]
+fn the_python_package_passes_its_own_tests() {
+    let Some(python) = Python::find() else { return };
+    let tests = repository().join("clients/python/tests");
+    python.succeeds(&["-m".as_ref(), "unittest".as_ref(), "discover".as_ref(), tests.as_os_str()]);
+}
+
+/// The first Python example of each README, with only the port replaced.
+#[test]
+fn the_examples_of_the_readmes_work() {
+    let Some(python) = Python::find() else { return };
+    for readme in ["README.md", "clients/python/README.md"] {
+        let home = Home::new();
+        let server = Server::start(&home, &DYNAMIC);
+        let example = python_example(readme);
+        let port = server.address().rsplit(':').next().expect("an address has a port");
+        let example = example.replace("localhost:5000", &format!("127.0.0.1:{port}"));
+        let example = example.replace("127.0.0.1:5000", &format!("127.0.0.1:{port}"));
+        assert!(example.contains(port), "the example of {readme} names tcp://localhost:5000");
+        python.succeeds(&["-c".as_ref(), example.as_ref()]);
+    }
+}
+
+/// The first block of Python in a file of the repository.
+fn python_example(file: &str) -> String {
+    let text = std::fs::read_to_string(repository().join(file)).expect("the file is in the repository");
+    let (_, example) = text.split_once("```python\n").unwrap_or_else(|| panic!("{file} has no example"));
+    let (example, _) = example.split_once("```").expect("a block has an end");
+    example.to_owned()
+}

@@ -1,0 +1,13 @@
+//! The binary as its users meet it: started, asked by real clients, signalled and ended.
+//!
+//! Whoever speaks to the server is Python: the public client, the package in `clients/python`, or the
+//! scripts in `tests/python`. Without an interpreter (`ROWHOUSE_TEST_PYTHON`, else `target/venv`) those
+//! tests say `SKIPPED:`, and fail where `CI` is `true`.
+#![cfg(test)]
+
+mod clients;
+mod command_line;
+mod data_directory;
+mod files;
+mod shutdown;
+mod support;

@@ -1,0 +1,11 @@
+//! The one way through which these tests start the binary and speak to it.
+mod bounded;
+mod client;
+mod home;
+mod python;
+mod server;
+
+pub(crate) use client::Client;
+pub(crate) use home::{Home, text};
+pub(crate) use python::{Python, repository};
+pub(crate) use server::{Machine, Server};

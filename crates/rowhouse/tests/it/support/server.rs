@@ -1,0 +1,141 @@
+//! A running server.
+use super::bounded::{PATIENCE, finish};
+use super::home::{Home, text};
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Output};
+use std::sync::mpsc::sync_channel;
+use std::thread;
+
+/// The binary, serving; killed on drop.
+pub(crate) struct Server {
+    child: Option<Child>,
+    address: String,
+    log: PathBuf,
+    _machine: Machine,
+}
+
+/// A share in the machine: what measures time has it alone, across all processes of tests.
+pub(crate) struct Machine {
+    _lock: File,
+}
+
+// === impl Server ===
+
+impl Server {
+    /// Starts a server on the data directory of `home`, with more flags.
+    pub(crate) fn start(home: &Home, flags: &[&str]) -> Self {
+        Self::start_on(Machine::shared(), home, flags)
+    }
+
+    /// Starts a server while nobody else has the machine.
+    pub(crate) fn start_on(machine: Machine, home: &Home, flags: &[&str]) -> Self {
+        let data = home.data();
+        let data = data.to_str().expect("temporary directories have plain names");
+        let fixed = ["start", "0", "--tcp-address", "tcp://127.0.0.1:0", "--data-directory", data];
+        Self::spawn(machine, home, home.command(&[&fixed[..], flags].concat()))
+    }
+
+    /// Starts a server by a command of the caller's, which asks for a free port of this machine.
+    pub(crate) fn run(home: &Home, command: Command) -> Self {
+        Self::spawn(Machine::shared(), home, command)
+    }
+
+    fn spawn(machine: Machine, home: &Home, mut command: Command) -> Self {
+        let log = home.path().join("stderr.txt");
+        command.stderr(File::create(&log).expect("a file of the test's own"));
+        let mut child = command.spawn().expect("the binary was built");
+        let stdout = child.stdout.take().expect("it is piped");
+        let address = banner_address(stdout).unwrap_or_else(|banner| {
+            child.kill().expect("it can be killed");
+            let status = child.wait().expect("it can be waited for");
+            let log = fs::read_to_string(&log).expect("the file was made above");
+            panic!("the server told no sqlite_rx address ({status}); it said:\n{banner}{log}")
+        });
+        Self { child: Some(child), address, log, _machine: machine }
+    }
+
+    /// Where it listens for sqlite_rx.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.as_ref().expect("it is taken at the end only").id()
+    }
+
+    /// Sends it a signal and waits until it has ended.
+    pub(crate) fn end(mut self, signal: Signal) -> Output {
+        let child = self.child.take().expect("it is taken here and on drop only");
+        kill_process(Pid::from_child(&child), signal).expect("it runs");
+        let mut output = finish(child);
+        output.stderr = fs::read(&self.log).expect("the file was made at the start");
+        output
+    }
+
+    /// Ends it as an operator does.
+    pub(crate) fn stop(self) {
+        let output = self.end(Signal::TERM);
+        assert!(output.status.success(), "{}: {}", output.status, text(&output));
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // It may have ended by itself.
+            let _ended = child.kill();
+            let _status = child.wait();
+        }
+    }
+}
+
+/// Reads the banner up to the line of the sqlite_rx listener, or all of it when there is none.
+///
+/// What follows is read and dropped, so that the server never waits for its reader.
+fn banner_address(stdout: ChildStdout) -> Result<String, String> {
+    let (send, receive) = sync_channel(64);
+    thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            // Only the banner is listened to.
+            let _dropped = send.send(line);
+        }
+    });
+    let mut banner = String::new();
+    while let Ok(line) = receive.recv_timeout(PATIENCE) {
+        let mut words = line.split_whitespace();
+        let address = words.find(|&word| word == "sqlite_rx").and_then(|_| words.next());
+        if let Some(address) = address.filter(|address| address.starts_with("tcp://127.0.0.1:")) {
+            return Ok(address.to_owned());
+        }
+        banner += &line;
+        banner.push('\n');
+    }
+    Err(banner)
+}
+
+// === impl Machine ===
+
+impl Machine {
+    /// Beside others that do the same.
+    pub(crate) fn shared() -> Self {
+        let lock = Self::file();
+        lock.lock_shared().expect("the file can be locked");
+        Self { _lock: lock }
+    }
+
+    /// With no other server of these tests running.
+    pub(crate) fn alone() -> Self {
+        let lock = Self::file();
+        lock.lock().expect("the file can be locked");
+        Self { _lock: lock }
+    }
+
+    fn file() -> File {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("machine.lock");
+        File::create(path).expect("a file in the target directory")
+    }
+}
