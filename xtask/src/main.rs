@@ -3,6 +3,7 @@
 //! A person and CI say the same words. Every verb is one file, or one file and a folder of the same name.
 
 #![expect(clippy::print_stdout, reason = "a command line tool speaks on its standard output")]
+#![expect(clippy::print_stderr, reason = "a command line tool says why it failed on its standard error")]
 
 mod bench;
 mod lint;
@@ -12,7 +13,8 @@ mod test;
 mod tidy;
 mod venv;
 
-use anyhow::Result;
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
@@ -36,12 +38,19 @@ enum Verb {
     Soak,
 }
 
-fn main() -> Result<()> {
-    match Cli::parse().verb {
+fn main() -> ExitCode {
+    let done = match Cli::parse().verb {
         Verb::Tidy => tidy::run(),
         Verb::Test(args) => test::run(&args),
         Verb::Lint => lint::run(),
         Verb::Bench(args) => bench::run(&args),
         Verb::Soak => soak::run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

@@ -27,9 +27,10 @@ pub(crate) struct Args {
 /// When a tool is missing or a test fails.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let python = venv::ready()?;
-    run::run(&mut run::cargo(&["build", "--package", "rowhouse", "--bin", "rowhouse"]))?;
+    // The same features and profiles as nextest's own build, so that nothing is built twice.
+    run::run(&mut run::cargo(&["build", "--workspace", "--bins", "--tests", "--features", "xtask/bench"]))?;
     if !args.fast {
-        let mut doc = run::cargo(&["test", "--doc", "--workspace"]);
+        let mut doc = run::cargo(&["test", "--doc", "--workspace", "--features", "xtask/bench"]);
         run::run(doc.env("ROWHOUSE_TEST_PYTHON", &python))?;
         loom(None)?;
     }
