@@ -1,1 +1,27 @@
-//! Part of rowhouse.
+//! L2, SQLite behind the engine port: one file (or one block of memory) per database.
+//!
+//! SQL is foreign: every connection is hardened before it sees any (`hardening`, `authorizer`).
+//! All of SQLite's work is done by the threads of one [`Executor`], shared by all databases; an
+//! open database costs no thread, no task and no timer. In one database one connection writes at
+//! a time; the others wait for their turn without a thread.
+mod authorizer;
+mod bind;
+mod config;
+mod connection;
+mod control;
+mod database;
+mod engine;
+mod errors;
+mod executor;
+mod files;
+mod handle;
+mod hardening;
+mod job;
+mod names;
+mod output;
+mod pipe;
+mod text;
+
+pub use config::{Config, Limits, Synchronous};
+pub use engine::SqliteEngine;
+pub use executor::{Executor, ExecutorConfig};

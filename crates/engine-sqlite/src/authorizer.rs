@@ -1,0 +1,182 @@
+//! What SQL may do, asked by SQLite while it compiles a statement.
+//!
+//! The verdict depends on the policy in force at that moment, so a compiled statement must not be
+//! run under another policy than it was compiled under.
+use rowhouse_engine::SqlPolicy;
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+
+/// Functions that reach out of the database, or into the process.
+const DENIED_FUNCTIONS: &[&str] = &[
+    "load_extension",
+    "fts3_tokenizer",
+    "readfile",
+    "writefile",
+    "edit",
+    "fsdir",
+    "zipfile",
+    "lsmode",
+    "sqlar_uncompress",
+];
+
+/// The modules a virtual table may be created with.
+const ALLOWED_MODULES: &[&str] =
+    &["fts3", "fts4", "fts4aux", "fts5", "fts5vocab", "rtree", "rtree_i32", "geopoly"];
+
+/// Tables that show what lies below the rows: pages, files, the process.
+const DENIED_TABLES: &[&str] =
+    &["dbstat", "sqlite_dbpage", "sqlite_stmt", "bytecode", "tables_used", "fsdir"];
+
+/// Pragmas that only tell, with or without an argument.
+const TELLING: &[&str] = &[
+    "table_info",
+    "table_xinfo",
+    "table_list",
+    "index_list",
+    "index_info",
+    "index_xinfo",
+    "foreign_key_list",
+    "foreign_key_check",
+    "function_list",
+    "integrity_check",
+    "quick_check",
+    "page_count",
+    "freelist_count",
+    "data_version",
+    "collation_list",
+    "compile_options",
+];
+
+/// Pragmas that tell when they have no argument, and must not have one.
+const READ_ONLY: &[&str] = &["schema_version", "encoding", "page_size", "synchronous", "busy_timeout"];
+
+/// Pragmas that belong to the database and may be changed.
+const WRITABLE: &[&str] = &["user_version", "application_id", "optimize"];
+
+/// Pragmas that belong to the session and may be changed.
+const SESSION: &[&str] = &[
+    "foreign_keys",
+    "recursive_triggers",
+    "defer_foreign_keys",
+    "reverse_unordered_selects",
+    "ignore_check_constraints",
+];
+
+/// Shared by a connection and its authorizer.
+#[derive(Debug, Default)]
+pub(crate) struct Gatekeeper {
+    mode: AtomicU8,
+    /// Whether something was compiled that leaves a trace in the session.
+    touched: AtomicBool,
+}
+
+/// Who wrote the SQL that is compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Author {
+    /// We did.
+    House,
+    /// A client, under a policy.
+    Client(SqlPolicy),
+}
+
+// === impl Gatekeeper ===
+
+impl Gatekeeper {
+    /// Sets who wrote what is compiled from now on.
+    pub(crate) fn admit(&self, author: Author) {
+        let mode = match author {
+            Author::House => 0,
+            Author::Client(SqlPolicy::Standard) => 1,
+            Author::Client(SqlPolicy::Guarded) => 2,
+        };
+        self.mode.store(mode, Ordering::SeqCst);
+    }
+
+    fn author(&self) -> Author {
+        match self.mode.load(Ordering::SeqCst) {
+            0 => Author::House,
+            1 => Author::Client(SqlPolicy::Standard),
+            _ => Author::Client(SqlPolicy::Guarded),
+        }
+    }
+
+    /// Whether the session may hold temporary objects or changed settings.
+    pub(crate) fn touched(&self) -> bool {
+        self.touched.load(Ordering::SeqCst)
+    }
+
+    /// The verdict on one action.
+    pub(crate) fn judge(&self, context: AuthContext<'_>) -> Authorization {
+        let Author::Client(policy) = self.author() else { return Authorization::Allow };
+        let verdict = judge(context.action, policy);
+        if verdict == Authorization::Allow && leaves_a_trace(context) {
+            self.touched.store(true, Ordering::SeqCst);
+        }
+        verdict
+    }
+}
+
+fn judge(action: AuthAction<'_>, policy: SqlPolicy) -> Authorization {
+    let guarded = policy == SqlPolicy::Guarded;
+    match action {
+        AuthAction::Unknown { .. } | AuthAction::Attach { .. } | AuthAction::Detach { .. } => {
+            Authorization::Deny
+        }
+        AuthAction::Function { function_name } => deny_if(is_among(function_name, DENIED_FUNCTIONS)),
+        AuthAction::CreateVtable { module_name, .. } => deny_if(!is_among(module_name, ALLOWED_MODULES)),
+        AuthAction::Read { table_name, .. }
+        | AuthAction::Insert { table_name }
+        | AuthAction::Update { table_name, .. } => deny_if(is_among(table_name, DENIED_TABLES)),
+        AuthAction::Delete { .. }
+        | AuthAction::DropIndex { .. }
+        | AuthAction::DropTable { .. }
+        | AuthAction::DropTempIndex { .. }
+        | AuthAction::DropTempTable { .. }
+        | AuthAction::DropTempTrigger { .. }
+        | AuthAction::DropTempView { .. }
+        | AuthAction::DropTrigger { .. }
+        | AuthAction::DropView { .. }
+        | AuthAction::DropVtable { .. } => deny_if(guarded),
+        AuthAction::Pragma { .. } if guarded => Authorization::Ignore,
+        AuthAction::Pragma { pragma_name, pragma_value } => judge_pragma(pragma_name, pragma_value),
+        _ => Authorization::Allow,
+    }
+}
+
+fn judge_pragma(name: &str, value: Option<&str>) -> Authorization {
+    if is_among(name, TELLING) || is_among(name, WRITABLE) || is_among(name, SESSION) {
+        return Authorization::Allow;
+    }
+    match value {
+        None if is_among(name, READ_ONLY) || name.eq_ignore_ascii_case("journal_mode") => {
+            Authorization::Allow
+        }
+        // Drivers ask for what is in force already.
+        Some(mode) if name.eq_ignore_ascii_case("journal_mode") && mode.eq_ignore_ascii_case("wal") => {
+            Authorization::Allow
+        }
+        // It would take the place of our handler, which knows the deadline.
+        Some(_) if name.eq_ignore_ascii_case("busy_timeout") => Authorization::Ignore,
+        _ => Authorization::Deny,
+    }
+}
+
+fn leaves_a_trace(context: AuthContext<'_>) -> bool {
+    match context.action {
+        AuthAction::CreateTempIndex { .. }
+        | AuthAction::CreateTempTable { .. }
+        | AuthAction::CreateTempTrigger { .. }
+        | AuthAction::CreateTempView { .. } => true,
+        AuthAction::CreateVtable { .. } => context.database_name == Some("temp"),
+        AuthAction::Pragma { pragma_name, pragma_value: Some(_) } => is_among(pragma_name, SESSION),
+        _ => false,
+    }
+}
+
+fn is_among(name: &str, names: &[&str]) -> bool {
+    names.iter().any(|each| each.eq_ignore_ascii_case(name))
+}
+
+fn deny_if(denied: bool) -> Authorization {
+    if denied { Authorization::Deny } else { Authorization::Allow }
+}

@@ -1,0 +1,89 @@
+//! What an operator decides about SQLite databases.
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The settings of a [`SqliteEngine`](crate::SqliteEngine).
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where databases live that are found by name. It is created if missing.
+    pub data_directory: Option<PathBuf>,
+    /// What a commit waits for.
+    pub synchronous: Synchronous,
+    /// How long a statement waits for a lock another process holds, its deadline permitting.
+    pub busy_timeout: Duration,
+    /// How many statements may wait for their turn to write, per database.
+    pub writers_waiting: u32,
+    /// Prepared statements kept per connection.
+    pub statement_cache: usize,
+    /// What one statement or database may take.
+    pub limits: Limits,
+}
+
+/// What a commit waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Synchronous {
+    /// The disk: what was acknowledged survives a loss of power.
+    #[default]
+    Full,
+    /// The disk at checkpoints: a loss of power may undo the last commits, but breaks nothing.
+    Normal,
+    /// Nothing: a loss of power may destroy the database.
+    Off,
+}
+
+/// What one statement or database may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The longest text, blob or row, in bytes.
+    pub value_bytes: u32,
+    /// The longest SQL text, in bytes.
+    pub sql_bytes: u32,
+    /// The longest pattern of `LIKE` and `GLOB`, in bytes.
+    pub pattern_bytes: u32,
+    /// The largest database, in bytes, rounded down to whole pages.
+    pub database_bytes: Option<u64>,
+    /// The size the write-ahead log is cut back to after a checkpoint, in bytes.
+    pub wal_bytes: u64,
+}
+
+// === impl Config ===
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_directory: None,
+            synchronous: Synchronous::default(),
+            busy_timeout: Duration::from_secs(5),
+            writers_waiting: 10_000,
+            statement_cache: 32,
+            limits: Limits::default(),
+        }
+    }
+}
+
+// === impl Synchronous ===
+
+impl Synchronous {
+    /// The word SQLite knows it by.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "FULL",
+            Self::Normal => "NORMAL",
+            Self::Off => "OFF",
+        }
+    }
+}
+
+// === impl Limits ===
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            value_bytes: 64 << 20,
+            sql_bytes: 4 << 20,
+            pattern_bytes: 1_000,
+            database_bytes: None,
+            wal_bytes: 64 << 20,
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! What a running statement looks at to learn that it must stop.
+use rowhouse_engine::{EngineError, SessionState};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::time::Instant;
+
+/// Shared by a connection, the job that runs on it and SQLite's callbacks.
+///
+/// It is armed anew for each request; requests of one connection never overlap.
+#[derive(Debug)]
+pub(crate) struct Control {
+    epoch: Instant,
+    /// Nanoseconds since `epoch`; `u64::MAX` is never.
+    deadline: AtomicU64,
+    cancelled: AtomicBool,
+    /// Set while housekeeping that must not be interrupted runs.
+    masked: AtomicBool,
+    state: AtomicU8,
+}
+
+/// Why a statement must stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    Deadline,
+    Cancelled,
+}
+
+// === impl Control ===
+
+impl Control {
+    pub(crate) fn new() -> Self {
+        Self {
+            epoch: Instant::now(),
+            deadline: AtomicU64::new(u64::MAX),
+            cancelled: AtomicBool::new(false),
+            masked: AtomicBool::new(false),
+            state: AtomicU8::new(0),
+        }
+    }
+
+    /// Begins a request.
+    pub(crate) fn arm(&self, deadline: Option<Instant>) {
+        let nanos = deadline.map_or(u64::MAX, |at| {
+            u64::try_from(at.saturating_duration_since(self.epoch).as_nanos()).unwrap_or(u64::MAX)
+        });
+        self.deadline.store(nanos, Ordering::SeqCst);
+        self.cancelled.store(false, Ordering::SeqCst);
+    }
+
+    pub(crate) fn cancel(&self) {
+        self.cancelled.store(true, Ordering::SeqCst);
+    }
+
+    /// Why the request must stop, if it must.
+    pub(crate) fn stop(&self) -> Option<Stop> {
+        if self.cancelled.load(Ordering::Relaxed) {
+            return Some(Stop::Cancelled);
+        }
+        let deadline = self.deadline.load(Ordering::Relaxed);
+        if deadline == u64::MAX {
+            return None;
+        }
+        let now = u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        (deadline <= now).then_some(Stop::Deadline)
+    }
+
+    /// Whether SQLite must stop now: as [`Control::stop`], but never during housekeeping.
+    pub(crate) fn must_stop(&self) -> bool {
+        !self.masked.load(Ordering::Relaxed) && self.stop().is_some()
+    }
+
+    pub(crate) fn mask(&self, masked: bool) {
+        self.masked.store(masked, Ordering::SeqCst);
+    }
+
+    /// What the connection held when its last request ended.
+    pub(crate) fn state(&self) -> SessionState {
+        match self.state.load(Ordering::SeqCst) {
+            0 => SessionState::Clean,
+            1 => SessionState::Stateful,
+            _ => SessionState::Transaction,
+        }
+    }
+
+    pub(crate) fn set_state(&self, state: SessionState) {
+        let code = match state {
+            SessionState::Clean => 0,
+            SessionState::Stateful => 1,
+            SessionState::Transaction => 2,
+        };
+        self.state.store(code, Ordering::SeqCst);
+    }
+}
+
+// === impl Stop ===
+
+impl From<Stop> for EngineError {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Deadline => Self::TimedOut,
+            Stop::Cancelled => Self::Cancelled,
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! An open database: what its connections share.
+use crate::config::Config;
+use crate::connection::SqliteConnection;
+use crate::executor::Executor;
+use crate::handle::{Handle, Source};
+use futures::future::BoxFuture;
+use rowhouse_engine::{Connection, Database, EngineError};
+use rowhouse_sync::Limiter;
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What the connections of a database share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) executor: Executor,
+    /// The turn to write.
+    pub(crate) writer: Limiter,
+    source: Source,
+    config: Arc<Config>,
+    closed: AtomicBool,
+}
+
+/// An open SQLite database.
+#[derive(Debug)]
+pub(crate) struct SqliteDatabase {
+    shared: Arc<Shared>,
+    /// Of a file: the connection that opening it took, for whoever connects first. Of memory: the
+    /// one that keeps it.
+    opened: Mutex<Option<Box<Handle>>>,
+}
+
+// === impl SqliteDatabase ===
+
+impl SqliteDatabase {
+    /// Opens it. Blocks.
+    pub(crate) fn open(source: Source, config: Arc<Config>, executor: Executor) -> Result<Self, EngineError> {
+        let opened = Box::new(Handle::open(&source, &config)?);
+        let writer = Limiter::new(NonZeroU32::MIN, config.writers_waiting);
+        let shared = Arc::new(Shared { executor, writer, source, config, closed: AtomicBool::new(false) });
+        Ok(Self { shared, opened: Mutex::new(Some(opened)) })
+    }
+
+    fn take_opened(&self) -> Option<Box<Handle>> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    async fn another(&self) -> Result<Box<Handle>, EngineError> {
+        if self.shared.closed.load(Ordering::SeqCst) {
+            return Err(EngineError::Closed);
+        }
+        if matches!(self.shared.source, Source::File { .. })
+            && let Some(handle) = self.take_opened()
+        {
+            return Ok(handle);
+        }
+        let (source, config) = (self.shared.source.clone(), self.shared.config.clone());
+        self.shared.executor.call(move || Handle::open(&source, &config).map(Box::new)).await?
+    }
+}
+
+impl Database for SqliteDatabase {
+    fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, EngineError>> {
+        Box::pin(async move {
+            let handle = self.another().await?;
+            let connection: Box<dyn Connection> =
+                Box::new(SqliteConnection::new(self.shared.clone(), handle));
+            Ok(connection)
+        })
+    }
+
+    fn size(&self) -> BoxFuture<'_, Option<u64>> {
+        Box::pin(async move {
+            let Source::File { place, .. } = self.shared.source.clone() else { return None };
+            self.shared.executor.call(move || place.size()).await.ok().flatten()
+        })
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<(), EngineError>> {
+        Box::pin(async move {
+            self.shared.closed.store(true, Ordering::SeqCst);
+            self.shared.writer.close();
+            let opened = self.take_opened();
+            let (source, config) = (self.shared.source.clone(), self.shared.config.clone());
+            self.shared.executor.call(move || settle(&source, &config, opened)).await?
+        })
+    }
+}
+
+/// Leaves all that was committed in the main file, and nothing beside it. Blocks.
+fn settle(source: &Source, config: &Arc<Config>, opened: Option<Box<Handle>>) -> Result<(), EngineError> {
+    let Source::File { place, .. } = source else { return opened.map_or(Ok(()), |handle| handle.close()) };
+    let handle = match opened {
+        Some(handle) => handle,
+        // The last connection to close has emptied the log, unless something stopped it.
+        None if place.has_log()? => Box::new(Handle::open(source, config)?),
+        None => return Ok(()),
+    };
+    handle.checkpoint()?;
+    handle.close()
+}
+
+/// SQLite may write while it closes, so that is left to the executor.
+impl Drop for SqliteDatabase {
+    fn drop(&mut self) {
+        if let Some(handle) = self.take_opened() {
+            drop(self.shared.executor.submit(handle, drop));
+        }
+    }
+}

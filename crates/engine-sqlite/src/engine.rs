@@ -1,0 +1,142 @@
+//! The engine: finds, makes, opens and destroys databases.
+use crate::config::Config;
+use crate::database::SqliteDatabase;
+use crate::errors::storage;
+use crate::executor::Executor;
+use crate::files::{Files, Place};
+use crate::handle::Source;
+use futures::future::BoxFuture;
+use rowhouse_engine::{Database, Engine, EngineError, Location, Presence};
+use rowhouse_types::DatabaseName;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The location of a database in memory. Each opening makes a new one.
+const MEMORY: &str = ":memory:";
+
+/// SQLite databases: files of the data directory by name, files elsewhere by path, and memory.
+#[derive(Debug)]
+pub struct SqliteEngine {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    config: Arc<Config>,
+    executor: Executor,
+    files: Files,
+    /// Memory is named process-wide; engines of one process must not meet.
+    memory_prefix: u64,
+    memories: AtomicU64,
+}
+
+// === impl SqliteEngine ===
+
+impl SqliteEngine {
+    /// An engine that does its work on `executor`.
+    ///
+    /// # Errors
+    ///
+    /// When the data directory can neither be found nor be created.
+    pub fn new(config: Config, executor: Executor) -> io::Result<Self> {
+        let files = Files::new(config.data_directory.as_deref())?;
+        let memory_prefix = RandomState::new().hash_one("rowhouse");
+        let config = Arc::new(config);
+        let inner = Inner { config, executor, files, memory_prefix, memories: AtomicU64::new(0) };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Runs `work` on the executor.
+    async fn on_executor<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        let inner = self.inner.clone();
+        self.inner.executor.call(move || work(&inner)).await?
+    }
+}
+
+impl Engine for SqliteEngine {
+    fn name(&self) -> &'static str {
+        "sqlite"
+    }
+
+    /// The file `<name>.db` of the data directory; without a data directory, nowhere.
+    fn locate(&self, name: &DatabaseName) -> Location {
+        let path = self.inner.files.path_of(name.as_str());
+        let path = path.and_then(|path| path.into_os_string().into_string().ok());
+        Location(path.unwrap_or_default())
+    }
+
+    fn probe<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Result<Presence, EngineError>> {
+        Box::pin(async move {
+            match at.0.as_str() {
+                "" => Ok(Presence::Absent),
+                MEMORY => Ok(Presence::Present),
+                path => {
+                    let path = path.to_owned();
+                    self.on_executor(move |inner| inner.files.place(&path)?.probe()).await
+                }
+            }
+        })
+    }
+
+    fn create<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Result<(), EngineError>> {
+        Box::pin(async move {
+            match at.0.as_str() {
+                "" => Err(storage(io::Error::new(io::ErrorKind::NotFound, "there is no data directory"))),
+                MEMORY => Err(EngineError::AlreadyExists),
+                path => {
+                    let path = path.to_owned();
+                    self.on_executor(move |inner| inner.files.create(&inner.files.place(&path)?)).await
+                }
+            }
+        })
+    }
+
+    fn open<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Result<Arc<dyn Database>, EngineError>> {
+        Box::pin(async move {
+            let path = at.0.clone();
+            let database = self.on_executor(move |inner| inner.open(&path)).await?;
+            let database: Arc<dyn Database> = Arc::new(database);
+            Ok(database)
+        })
+    }
+
+    fn destroy<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Result<(), EngineError>> {
+        Box::pin(async move {
+            match at.0.as_str() {
+                "" => Err(EngineError::NoSuchDatabase),
+                MEMORY => Ok(()),
+                path => {
+                    let path = path.to_owned();
+                    self.on_executor(move |inner| inner.files.destroy(&inner.files.place(&path)?)).await
+                }
+            }
+        })
+    }
+}
+
+// === impl Inner ===
+
+impl Inner {
+    fn open(&self, path: &str) -> Result<SqliteDatabase, EngineError> {
+        let source = match path {
+            "" => return Err(EngineError::NoSuchDatabase),
+            MEMORY => self.memory(),
+            path => {
+                let place: Place = self.files.place(path)?;
+                Source::file(place)?
+            }
+        };
+        SqliteDatabase::open(source, self.config.clone(), self.executor.clone())
+    }
+
+    fn memory(&self) -> Source {
+        let serial = self.memories.fetch_add(1, Ordering::Relaxed);
+        // The leading slash makes it visible to all connections of the process.
+        Source::Memory { name: format!("/rowhouse-{:016x}-{serial}", self.memory_prefix) }
+    }
+}

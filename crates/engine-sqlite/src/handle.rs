@@ -1,0 +1,198 @@
+//! One connection of SQLite's, hardened, with what travels along with it between threads.
+use crate::authorizer::{Author, Gatekeeper};
+use crate::config::Config;
+use crate::control::Control;
+use crate::errors::{storage, translate};
+use crate::files::{Identity, Place};
+use crate::hardening::{Storage, harden};
+use rowhouse_engine::{EngineError, SessionState, SqlPolicy};
+use rowhouse_sync::Permit;
+use rusqlite::{OpenFlags, TransactionState};
+use std::fmt;
+use std::sync::Arc;
+
+/// Where a database's pages are, for those who open connections to it.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    /// A file, and which one it was when the database was opened.
+    File { place: Place, identity: Identity },
+    /// A block of memory of this name, shared by the connections that use the name.
+    Memory { name: String },
+}
+
+/// A connection of SQLite's. It is used by one thread at a time: whoever holds it.
+pub(crate) struct Handle {
+    pub(crate) connection: rusqlite::Connection,
+    pub(crate) control: Arc<Control>,
+    source: Source,
+    config: Arc<Config>,
+    gatekeeper: Arc<Gatekeeper>,
+    /// What the cached statements were compiled under.
+    policy: SqlPolicy,
+    /// The turn to write, held while the connection holds the lock.
+    pub(crate) writer: Option<Permit>,
+}
+
+// === impl Source ===
+
+impl Source {
+    /// Whether only one connection may be in a transaction, be it to read.
+    ///
+    /// SQLite's memory cannot be read while it is written.
+    pub(crate) fn is_exclusive(&self) -> bool {
+        matches!(self, Self::Memory { .. })
+    }
+
+    /// Fails when the file is not the one it was.
+    pub(crate) fn verify(&self) -> Result<(), EngineError> {
+        match self {
+            Self::Memory { .. } => Ok(()),
+            Self::File { place, identity } => match place.identify()? {
+                Some(found) if found == *identity => Ok(()),
+                Some(_) => Err(EngineError::Closed),
+                None => Err(EngineError::NoSuchDatabase),
+            },
+        }
+    }
+
+    fn connect(&self) -> rusqlite::Result<rusqlite::Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        match self {
+            Self::File { place, .. } => {
+                let flags = flags | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+                rusqlite::Connection::open_with_flags(place.path(), flags)
+            }
+            Self::Memory { name } => {
+                let flags = flags | OpenFlags::SQLITE_OPEN_CREATE;
+                rusqlite::Connection::open_with_flags_and_vfs(name, flags, c"memdb")
+            }
+        }
+    }
+}
+
+// === impl Handle ===
+
+impl Handle {
+    /// Opens and hardens a connection. Blocks.
+    pub(crate) fn open(source: &Source, config: &Arc<Config>) -> Result<Self, EngineError> {
+        Self::open_with(source, config, Arc::new(Control::new()))
+    }
+
+    fn open_with(source: &Source, config: &Arc<Config>, control: Arc<Control>) -> Result<Self, EngineError> {
+        let storage = if source.is_exclusive() { Storage::Memory } else { Storage::File };
+        source.verify()?;
+        let mut connection = source.connect().map_err(|error| translate(&error))?;
+        let gatekeeper = Arc::new(Gatekeeper::default());
+        harden(&mut connection, storage, config, &gatekeeper, &control).map_err(|error| translate(&error))?;
+        Ok(Self {
+            connection,
+            control,
+            source: source.clone(),
+            config: config.clone(),
+            gatekeeper,
+            policy: SqlPolicy::default(),
+            writer: None,
+        })
+    }
+
+    /// Opens the door to SQL of a client's.
+    pub(crate) fn admit(&mut self, policy: SqlPolicy) {
+        if self.policy != policy {
+            self.connection.flush_prepared_statement_cache();
+            self.policy = policy;
+        }
+        self.gatekeeper.admit(Author::Client(policy));
+    }
+
+    /// Runs SQL of our own, which no deadline interrupts.
+    pub(crate) fn housekeep(&self, sql: &str) -> rusqlite::Result<()> {
+        self.control.mask(true);
+        self.gatekeeper.admit(Author::House);
+        let result = self.connection.execute_batch(sql);
+        self.gatekeeper.admit(Author::Client(self.policy));
+        self.control.mask(false);
+        result
+    }
+
+    /// Whether the connection may touch the pages without holding the turn to write.
+    pub(crate) fn may_read_freely(&self) -> bool {
+        !self.source.is_exclusive()
+    }
+
+    /// Tells what it holds now, and gives the turn to write back when it is of no more use.
+    pub(crate) fn settle(&mut self) {
+        let autocommit = self.connection.is_autocommit();
+        let holds_lock = match self.connection.transaction_state(None::<&str>) {
+            Ok(TransactionState::Write) => true,
+            _ => self.source.is_exclusive() && !autocommit,
+        };
+        let state = match (autocommit, self.gatekeeper.touched()) {
+            (false, _) => SessionState::Transaction,
+            (true, true) => SessionState::Stateful,
+            (true, false) => SessionState::Clean,
+        };
+        self.control.set_state(state);
+        if !holds_lock {
+            self.writer = None;
+        }
+    }
+
+    /// Forgets all that belongs to the last borrower. Blocks.
+    pub(crate) fn reset(mut self: Box<Self>) -> Result<Box<Self>, EngineError> {
+        if !self.connection.is_autocommit() {
+            self.housekeep("ROLLBACK").map_err(|error| translate(&error))?;
+        }
+        if self.gatekeeper.touched() {
+            // A new connection certainly holds nothing. It is opened before the old one is closed,
+            // so that the old one is not the last and need not empty the log.
+            let fresh = Self::open_with(&self.source, &self.config, self.control.clone())?;
+            *self = fresh;
+        }
+        self.settle();
+        Ok(self)
+    }
+
+    /// Whether the database is still there. Blocks.
+    pub(crate) fn verify(&self) -> Result<(), EngineError> {
+        self.source.verify()
+    }
+
+    /// Moves all that was committed into the main file. Blocks.
+    pub(crate) fn checkpoint(&self) -> Result<(), EngineError> {
+        self.control.mask(true);
+        self.gatekeeper.admit(Author::House);
+        let busy: rusqlite::Result<i64> =
+            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+        self.gatekeeper.admit(Author::Client(self.policy));
+        self.control.mask(false);
+        match busy {
+            Ok(0) => Ok(()),
+            Ok(_) => Err(crate::errors::busy()),
+            Err(error) => Err(translate(&error)),
+        }
+    }
+
+    /// Closes it, telling what goes wrong. Blocks.
+    pub(crate) fn close(self) -> Result<(), EngineError> {
+        self.connection.close().map_err(|(_, error)| translate(&error))
+    }
+}
+
+/// Without SQLite's own, which has the path.
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("state", &self.control.state()).finish_non_exhaustive()
+    }
+}
+
+impl Source {
+    /// The source of the file at `place`.
+    pub(crate) fn file(place: Place) -> Result<Self, EngineError> {
+        let identity = place.identify()?.ok_or(EngineError::NoSuchDatabase)?;
+        place.check_case(identity)?;
+        if place.path().to_str().is_none() {
+            return Err(storage(std::io::Error::from(std::io::ErrorKind::InvalidInput)));
+        }
+        Ok(Self::File { place, identity })
+    }
+}

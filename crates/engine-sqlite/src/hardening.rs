@@ -1,0 +1,121 @@
+//! What every connection is made to be before it sees foreign SQL.
+use crate::authorizer::Gatekeeper;
+use crate::config::Config;
+use crate::control::Control;
+use rusqlite::Connection;
+use rusqlite::config::DbConfig;
+use rusqlite::limits::Limit;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Virtual-machine instructions between two looks at the deadline: some microseconds.
+const LOOK_EVERY: i32 = 1_000;
+
+/// The longest a connection sleeps before it tries a lock of another process again.
+const LONGEST_NAP: Duration = Duration::from_millis(20);
+
+/// Where a connection's pages are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Storage {
+    File,
+    Memory,
+}
+
+/// Hardens a fresh connection; the gatekeeper stands at its door from then on.
+///
+/// # Errors
+///
+/// Whatever SQLite says, above all that the file is no database.
+pub(crate) fn harden(
+    connection: &mut Connection,
+    storage: Storage,
+    config: &Config,
+    gatekeeper: &Arc<Gatekeeper>,
+    control: &Arc<Control>,
+) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(config.statement_cache);
+    callbacks(connection, config, gatekeeper, control)?;
+    limits(connection, config)?;
+    for (setting, on) in [
+        (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
+        (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER, false),
+        (DbConfig::SQLITE_DBCONFIG_WRITABLE_SCHEMA, false),
+        // As Python's driver has it; the binding's build turns it on.
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false),
+    ] {
+        connection.set_db_config(setting, on)?;
+    }
+    pragmas(connection, storage, config)
+}
+
+fn callbacks(
+    connection: &mut Connection,
+    config: &Config,
+    gatekeeper: &Arc<Gatekeeper>,
+    control: &Arc<Control>,
+) -> rusqlite::Result<()> {
+    let patience = config.busy_timeout;
+    let (at_progress, at_lock) = (control.clone(), control.clone());
+    let mut since = Instant::now();
+    connection.progress_handler(LOOK_EVERY, Some(move || at_progress.must_stop()))?;
+    connection.busy_handler(Some(move |tries: i32| {
+        if tries == 0 {
+            since = Instant::now();
+        }
+        if at_lock.must_stop() || patience <= since.elapsed() {
+            return false;
+        }
+        let nap = Duration::from_millis(u64::try_from(tries).unwrap_or(0) + 1);
+        std::thread::sleep(nap.min(LONGEST_NAP));
+        true
+    }))?;
+    let gatekeeper = gatekeeper.clone();
+    connection.authorizer(Some(move |context: rusqlite::hooks::AuthContext<'_>| gatekeeper.judge(context)))
+}
+
+fn limits(connection: &Connection, config: &Config) -> rusqlite::Result<()> {
+    let bytes = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
+    for (limit, value) in [
+        (Limit::SQLITE_LIMIT_LENGTH, bytes(config.limits.value_bytes)),
+        (Limit::SQLITE_LIMIT_SQL_LENGTH, bytes(config.limits.sql_bytes)),
+        (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, bytes(config.limits.pattern_bytes)),
+        (Limit::SQLITE_LIMIT_COLUMN, 2_000),
+        (Limit::SQLITE_LIMIT_EXPR_DEPTH, 500),
+        (Limit::SQLITE_LIMIT_COMPOUND_SELECT, 500),
+        (Limit::SQLITE_LIMIT_VDBE_OP, 10_000_000),
+        (Limit::SQLITE_LIMIT_FUNCTION_ARG, 127),
+        (Limit::SQLITE_LIMIT_TRIGGER_DEPTH, 100),
+        (Limit::SQLITE_LIMIT_VARIABLE_NUMBER, 32_766),
+        (Limit::SQLITE_LIMIT_ATTACHED, 0),
+        (Limit::SQLITE_LIMIT_WORKER_THREADS, 0),
+    ] {
+        connection.set_limit(limit, value)?;
+    }
+    Ok(())
+}
+
+fn pragmas(connection: &Connection, storage: Storage, config: &Config) -> rusqlite::Result<()> {
+    let journal = match storage {
+        Storage::File => "WAL",
+        Storage::Memory => "MEMORY",
+    };
+    // The first to touch the file: it tells whether it is a database.
+    let in_force: String =
+        connection.query_row(&format!("PRAGMA journal_mode={journal}"), [], |row| row.get(0))?;
+    if storage == Storage::File && in_force != "wal" {
+        tracing::debug!(%in_force, "the database has no write-ahead log");
+    }
+    connection.execute_batch(&format!(
+        "PRAGMA synchronous={}; PRAGMA temp_store=MEMORY; PRAGMA cell_size_check=ON; PRAGMA mmap_size=0; \
+         PRAGMA journal_size_limit={};",
+        config.synchronous.as_str(),
+        config.limits.wal_bytes,
+    ))?;
+    if let Some(bytes) = config.limits.database_bytes {
+        let page: u32 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+        let pages = (bytes / u64::from(page.max(1))).max(1);
+        connection.execute_batch(&format!("PRAGMA max_page_count={pages}"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,129 @@
+//! Rows on their way out: cut into chunks, counted against the limits.
+use crate::control::Control;
+use crate::errors::translate;
+use crate::job::Done;
+use crate::pipe::Writer;
+use rowhouse_engine::{Batch, Chunk, EngineError, Misuse, Options, Outcome};
+use rowhouse_types::ValueRef;
+use rusqlite::{Row, Statement};
+use std::sync::Arc;
+
+/// Rows and bytes after which a chunk goes out.
+const CHUNK_ROWS: usize = 512;
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// The most bytes of one row when there is no smaller limit: a batch can hold it.
+const ROW_BYTES: u64 = 1 << 30;
+
+/// The rows of one statement. A result that fits one chunk goes out as one, with its outcome.
+pub(crate) struct Output<'a> {
+    options: &'a Options,
+    pipe: &'a Writer<Done>,
+    control: &'a Control,
+    columns: Option<Arc<[String]>>,
+    batch: Batch,
+    /// Whether a row was seen; from then on the columns are known.
+    begun: bool,
+    rows: u64,
+    bytes: u64,
+}
+
+// === impl Output ===
+
+impl<'a> Output<'a> {
+    pub(crate) fn new(options: &'a Options, pipe: &'a Writer<Done>, control: &'a Control) -> Self {
+        Self {
+            options,
+            pipe,
+            control,
+            columns: None,
+            batch: Batch::default(),
+            begun: false,
+            rows: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Takes a row, first sending those before it if they fill a chunk.
+    pub(crate) fn push(&mut self, row: &Row<'_>) -> Result<(), EngineError> {
+        if !self.begun {
+            // Only now are the columns certain: a statement compiled before the schema changed
+            // is compiled anew at its first step.
+            self.begun = true;
+            self.columns = names(row.as_ref());
+            self.batch = Batch::new(row.as_ref().column_count());
+        }
+        if CHUNK_ROWS <= self.batch.len() || CHUNK_BYTES <= self.batch.size() {
+            self.send()?;
+        }
+        self.rows += 1;
+        if let Some(limit) = self.options.max_rows.filter(|&limit| limit < self.rows) {
+            return Err(EngineError::TooManyRows { limit });
+        }
+        let before = self.bytes;
+        for column in 0..self.batch.columns() {
+            let value = row.get_ref(column).map_err(|error| translate(&error))?;
+            self.push_value(value, row, column)?;
+            if ROW_BYTES < self.bytes - before {
+                return Err(EngineError::TooManyBytes { limit: ROW_BYTES });
+            }
+        }
+        Ok(())
+    }
+
+    /// The last chunk.
+    pub(crate) fn finish(mut self, statement: &Statement<'_>, outcome: Outcome) -> Chunk {
+        if !self.begun {
+            self.columns = names(statement);
+            self.batch = Batch::new(statement.column_count());
+        }
+        Chunk { columns: self.columns, rows: self.batch, outcome: Some(outcome) }
+    }
+
+    fn push_value(
+        &mut self,
+        value: rusqlite::types::ValueRef<'_>,
+        row: &Row<'_>,
+        column: usize,
+    ) -> Result<(), EngineError> {
+        let value = match value {
+            rusqlite::types::ValueRef::Null => ValueRef::Null,
+            rusqlite::types::ValueRef::Integer(n) => ValueRef::Integer(n),
+            rusqlite::types::ValueRef::Real(x) => ValueRef::Real(x),
+            rusqlite::types::ValueRef::Blob(bytes) => ValueRef::Blob(bytes),
+            rusqlite::types::ValueRef::Text(bytes) => match std::str::from_utf8(bytes) {
+                Ok(text) => ValueRef::Text(text),
+                Err(_) => return Err(not_utf8(bytes, row, column)),
+            },
+        };
+        self.bytes += match value {
+            ValueRef::Text(text) => text.len() as u64,
+            ValueRef::Blob(bytes) => bytes.len() as u64,
+            ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => 8,
+        };
+        if let Some(limit) = self.options.max_bytes.filter(|&limit| limit < self.bytes) {
+            return Err(EngineError::TooManyBytes { limit });
+        }
+        self.batch.push(value);
+        Ok(())
+    }
+
+    fn send(&mut self) -> Result<(), EngineError> {
+        let next = Batch::new(self.batch.columns());
+        let rows = std::mem::replace(&mut self.batch, next);
+        let chunk = Chunk { columns: self.columns.take(), rows, outcome: None };
+        if self.pipe.send(chunk, || self.control.stop().is_some()) {
+            return Ok(());
+        }
+        Err(self.control.stop().map_or(EngineError::Cancelled, EngineError::from))
+    }
+}
+
+fn names(statement: &Statement<'_>) -> Option<Arc<[String]>> {
+    (0 < statement.column_count()).then(|| statement.column_names().map(str::to_owned).collect())
+}
+
+fn not_utf8(bytes: &[u8], row: &Row<'_>, column: usize) -> EngineError {
+    let column = row.as_ref().column_name(column).unwrap_or_default().to_owned();
+    Misuse::NotUtf8 { column, text: String::from_utf8_lossy(bytes).into_owned() }.into()
+}

@@ -1,0 +1,62 @@
+//! The little that must be known of SQL text before SQLite reads it.
+
+/// Whether `sql` holds no statement: blanks, comments and semicolons only.
+pub(crate) fn is_blank(sql: &str) -> bool {
+    let mut rest = after_blanks(sql);
+    while let Some(next) = rest.strip_prefix(';') {
+        rest = after_blanks(next);
+    }
+    rest.is_empty()
+}
+
+/// Whether `sql` begins, after blanks and comments, with one of `words` (in any case of letters).
+pub(crate) fn begins_with(sql: &str, words: &[&str]) -> bool {
+    let rest = after_blanks(sql);
+    let end = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
+    words.iter().any(|word| word.eq_ignore_ascii_case(&rest[..end]))
+}
+
+/// Whether the rows a statement changed are counted, by its first word as Python's driver does.
+pub(crate) fn counts_changes(sql: &str) -> bool {
+    begins_with(sql, &["INSERT", "UPDATE", "DELETE", "REPLACE"])
+}
+
+/// The text after leading blanks and comments. A comment without end reaches to the end.
+fn after_blanks(sql: &str) -> &str {
+    let mut rest = sql;
+    loop {
+        rest = rest.trim_start_matches([' ', '\t', '\n', '\r', '\x0c', '\u{feff}']);
+        rest = if let Some(comment) = rest.strip_prefix("--") {
+            comment.find('\n').map_or("", |end| &comment[end + 1..])
+        } else if let Some(comment) = rest.strip_prefix("/*") {
+            comment.find("*/").map_or("", |end| &comment[end + 2..])
+        } else {
+            return rest;
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_and_semicolons_are_blank() {
+        for sql in ["", " \n\t", "-- x", "/* x */ ;", ";;", "/* unended", "--\n--\n ; -- ;"] {
+            assert!(is_blank(sql), "{sql:?}");
+        }
+        for sql in ["SELECT 1", "/* */ x", "- - x", "-- a\nb"] {
+            assert!(!is_blank(sql), "{sql:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_word_tells_whether_changes_are_counted() {
+        for sql in ["insert into t", " /* c */ -- d\nUpDaTe t", "DELETE", "REPLACE\tINTO"] {
+            assert!(counts_changes(sql), "{sql:?}");
+        }
+        for sql in ["SELECT 1", "WITH x AS (SELECT 1) INSERT INTO t", "INSERTED", "", ";INSERT"] {
+            assert!(!counts_changes(sql), "{sql:?}");
+        }
+    }
+}
