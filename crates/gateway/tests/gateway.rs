@@ -1,0 +1,188 @@
+//! The gateway over a fake engine.
+use futures::StreamExt;
+use futures::future::join_all;
+use rowhouse_engine::{Location, Options, SqlPolicy};
+use rowhouse_gateway::{Catalog, Dynamic, Gateway, Limits, Parts, Session, Silent, Spec};
+use rowhouse_testing::Fake;
+use rowhouse_types::{ErrorCode, Reportable, Request, Target, ValueRef};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+fn named(name: &str) -> Target {
+    Target::Named(name.parse().expect("valid"))
+}
+
+async fn gateway(fake: &Fake, most: u32, dynamic: Dynamic) -> Gateway {
+    let statics = [
+        Spec { target: Target::Default, location: Location("default".into()) },
+        Spec { target: named("static"), location: Location("static".into()) },
+    ];
+    let parts = Parts {
+        catalog: Catalog::new(statics, dynamic).expect("valid"),
+        engine: Arc::new(fake.clone()),
+        observer: Arc::new(Silent),
+        limits: Limits {
+            max_connections: NonZeroU32::new(most).expect("positive"),
+            room_timeout: Duration::from_secs(2),
+            ..Limits::default()
+        },
+    };
+    Gateway::start(parts).await.expect("starts")
+}
+
+async fn run(session: &mut Session, sql: &str) -> String {
+    let options = Options { deadline: None, policy: SqlPolicy::Standard, max_rows: None, max_bytes: None };
+    let chunk =
+        session.run(Request::execute(sql), options).next().await.expect("one chunk").expect("no error");
+    let row = chunk.rows.rows().next().expect("one row");
+    let value = row.values().next().expect("one value");
+    let ValueRef::Text(place) = value else { panic!("text") };
+    place.to_owned()
+}
+
+async fn visit(gateway: &Gateway, target: &Target) -> Result<String, ErrorCode> {
+    let mut session = gateway.connect(target, None).await.map_err(|error| error.code())?;
+    Ok(run(&mut session, "SELECT").await)
+}
+
+#[tokio::test]
+async fn a_hundred_first_callers_cause_one_creation_and_all_succeed() {
+    let fake = Fake::default();
+    let gateway = gateway(&fake, 5, Dynamic::Create).await;
+    let target = named("new");
+    let visits = (0..100).map(|_| visit(&gateway, &target));
+    for outcome in join_all(visits).await {
+        assert_eq!(outcome, Ok("new".into()));
+    }
+    let tally = fake.tally();
+    assert_eq!((tally.created, tally.opened), (3, 3), "two configured ones and the new one");
+    gateway.shut_down().await;
+    assert_eq!(fake.tally().open, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn never_more_open_than_allowed_and_nobody_fails_under_churn() {
+    const MOST: u32 = 4;
+    let fake = Fake::default();
+    let gateway = gateway(&fake, MOST, Dynamic::Create).await;
+    let done = Arc::new(AtomicBool::new(false));
+    let sampler = {
+        let (gateway, done) = (gateway.clone(), done.clone());
+        async move {
+            while !done.load(Ordering::Relaxed) {
+                assert!(gateway.counts().places <= MOST as usize);
+                tokio::task::yield_now().await;
+            }
+        }
+    };
+    let clients = (0..16u64).map(|client| {
+        let gateway = gateway.clone();
+        async move {
+            for step in 0..100u64 {
+                let name = format!("db{}", (client * 31 + step * 17) % 13);
+                assert_eq!(visit(&gateway, &named(&name)).await, Ok(name));
+            }
+        }
+    });
+    let load = async {
+        join_all(clients).await;
+        done.store(true, Ordering::Relaxed);
+    };
+    tokio::join!(sampler, load);
+    assert!(fake.tally().most_open <= u64::from(MOST) + 2, "configured ones apart");
+    assert!(gateway.counts().evicted > 100);
+    gateway.shut_down().await;
+    assert_eq!(fake.tally().open, 0);
+}
+
+#[tokio::test]
+async fn configured_databases_are_neither_counted_nor_evicted() {
+    let fake = Fake::default();
+    let gateway = gateway(&fake, 1, Dynamic::Create).await;
+    for n in 0..20 {
+        visit(&gateway, &named(&format!("db{n}"))).await.expect("room");
+        assert_eq!(visit(&gateway, &named("static")).await, Ok("static".into()));
+        assert_eq!(visit(&gateway, &Target::Default).await, Ok("default".into()));
+    }
+    let status = gateway.status().await;
+    assert_eq!(status.configured.len(), 2);
+    assert_eq!(status.opened.counts.places, 1);
+    assert_eq!(fake.tally().opened, 22, "each configured one once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_all_are_in_use_newcomers_wait_and_are_then_told_the_limit() {
+    let fake = Fake::default();
+    let gateway = gateway(&fake, 1, Dynamic::Create).await;
+    let held = gateway.connect(&named("a"), None).await.expect("room");
+    assert_eq!(visit(&gateway, &named("b")).await, Err(ErrorCode::DatabaseLimitReached));
+    let (b, c) = (named("b"), named("c"));
+    let both = async { tokio::join!(visit(&gateway, &b), visit(&gateway, &c)) };
+    let release = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        drop(held);
+    };
+    let (outcomes, ()) = tokio::join!(both, release);
+    assert_eq!(outcomes, (Ok("b".into()), Ok("c".into())));
+}
+
+#[tokio::test]
+async fn unknown_names_evict_nobody() {
+    let fake = Fake::default();
+    fake.put("a");
+    let gateway = gateway(&fake, 1, Dynamic::Open).await;
+    assert_eq!(visit(&gateway, &named("a")).await, Ok("a".into()));
+    assert_eq!(visit(&gateway, &named("missing")).await, Err(ErrorCode::CreationNotAllowed));
+    assert_eq!(gateway.counts().evicted, 0);
+    assert_eq!(gateway.counts().open, 1);
+}
+
+#[tokio::test]
+async fn a_failing_database_evicts_at_most_once_and_recovers_when_mended() {
+    let fake = Fake::default();
+    fake.put("a");
+    fake.put("broken");
+    fake.set_broken("broken", true);
+    let gateway = gateway(&fake, 1, Dynamic::Open).await;
+    for _ in 0..50 {
+        assert_eq!(visit(&gateway, &named("a")).await, Ok("a".into()));
+        assert_eq!(visit(&gateway, &named("broken")).await, Err(ErrorCode::DatabaseCorrupt));
+    }
+    assert!(gateway.counts().evicted <= 2, "remembered, not tried again each time");
+    let failing = gateway.status().await.opened.failing;
+    assert_eq!(failing.iter().map(ToString::to_string).collect::<Vec<_>>(), ["broken"]);
+    fake.set_broken("broken", false);
+    let mended = async {
+        while visit(&gateway, &named("broken")).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), mended).await.expect("recovers without restart");
+    assert!(gateway.status().await.opened.failing.is_empty());
+}
+
+#[tokio::test]
+async fn what_a_borrower_leaves_behind_is_undone_before_the_database_can_be_evicted() {
+    let fake = Fake::default();
+    let gateway = gateway(&fake, 1, Dynamic::Create).await;
+    let mut session = gateway.connect(&named("a"), None).await.expect("room");
+    run(&mut session, "BEGIN").await;
+    drop(session);
+    assert_eq!(visit(&gateway, &named("b")).await, Ok("b".into()));
+    assert_eq!(fake.tally().reset, 1);
+}
+
+#[tokio::test]
+async fn an_opening_lands_though_its_caller_left() {
+    let fake = Fake::default();
+    let gateway = gateway(&fake, 1, Dynamic::Create).await;
+    fake.pause();
+    let target = named("a");
+    let left = tokio::time::timeout(Duration::from_millis(20), gateway.connect(&target, None)).await;
+    assert!(left.is_err());
+    fake.resume();
+    assert_eq!(visit(&gateway, &target).await, Ok("a".into()));
+    assert_eq!(fake.tally().opened, 3);
+}

@@ -1,0 +1,218 @@
+//! A fake engine: databases are names in a set, and every statement answers with its database's place.
+use futures::future::BoxFuture;
+use futures::stream::StreamExt;
+use rowhouse_engine::{
+    Batch, Chunk, Chunks, Connection, Database, Engine, EngineError, Location, Options, Outcome, Presence,
+    SessionState,
+};
+use rowhouse_types::{DatabaseName, Request, ValueRef};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard};
+use tokio::sync::Semaphore;
+
+/// A fake engine. Cloning yields another handle.
+#[derive(Clone, Debug)]
+pub struct Fake {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    /// Every opening and closing takes one permit for its duration.
+    gate: Semaphore,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    present: BTreeSet<String>,
+    broken: BTreeSet<String>,
+    tally: Tally,
+}
+
+/// What has happened at a fake engine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Databases created.
+    pub created: u64,
+    /// Databases opened.
+    pub opened: u64,
+    /// Databases open now.
+    pub open: u64,
+    /// The most that were open at once.
+    pub most_open: u64,
+    /// Connections opened.
+    pub connected: u64,
+    /// Connections reset.
+    pub reset: u64,
+}
+
+impl Default for Fake {
+    fn default() -> Self {
+        let shared = Shared { state: Mutex::default(), gate: Semaphore::new(Semaphore::MAX_PERMITS) };
+        Self { shared: Arc::new(shared) }
+    }
+}
+
+impl Fake {
+    /// Puts a database there.
+    pub fn put(&self, name: &str) {
+        self.state().present.insert(name.to_owned());
+    }
+
+    /// Makes a database fail to open, or mends it.
+    pub fn set_broken(&self, name: &str, broken: bool) {
+        let mut state = self.state();
+        if broken {
+            state.broken.insert(name.to_owned());
+        } else {
+            state.broken.remove(name);
+        }
+    }
+
+    /// Holds every opening and closing until [`Fake::resume`].
+    pub fn pause(&self) {
+        self.shared.gate.forget_permits(usize::MAX);
+    }
+
+    /// Lets openings and closings go on.
+    pub fn resume(&self) {
+        self.shared.gate.add_permits(Semaphore::MAX_PERMITS);
+    }
+
+    /// What has happened so far.
+    pub fn tally(&self) -> Tally {
+        self.state().tally
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().expect("never panics while locked")
+    }
+
+    async fn pass(&self) {
+        drop(self.shared.gate.acquire().await);
+        tokio::task::yield_now().await;
+    }
+}
+
+impl Engine for Fake {
+    fn name(&self) -> &'static str {
+        "fake"
+    }
+
+    fn locate(&self, name: &DatabaseName) -> Location {
+        Location(name.to_string())
+    }
+
+    fn probe<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Result<Presence, EngineError>> {
+        Box::pin(async move {
+            let present = self.state().present.contains(&at.0);
+            Ok(if present { Presence::Present } else { Presence::Absent })
+        })
+    }
+
+    fn create<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Result<(), EngineError>> {
+        Box::pin(async move {
+            let mut state = self.state();
+            if !state.present.insert(at.0.clone()) {
+                return Err(EngineError::AlreadyExists);
+            }
+            state.tally.created += 1;
+            Ok(())
+        })
+    }
+
+    fn open<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Result<Arc<dyn Database>, EngineError>> {
+        Box::pin(async move {
+            self.pass().await;
+            let mut state = self.state();
+            if state.broken.contains(&at.0) {
+                return Err(EngineError::NotADatabase);
+            }
+            if !state.present.contains(&at.0) {
+                return Err(EngineError::NoSuchDatabase);
+            }
+            let tally = &mut state.tally;
+            tally.opened += 1;
+            tally.open += 1;
+            tally.most_open = tally.most_open.max(tally.open);
+            Ok(Arc::new(FakeDatabase { engine: self.clone(), at: at.0.clone() }) as Arc<dyn Database>)
+        })
+    }
+
+    fn destroy<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Result<(), EngineError>> {
+        Box::pin(async move {
+            let removed = self.state().present.remove(&at.0);
+            if removed { Ok(()) } else { Err(EngineError::NoSuchDatabase) }
+        })
+    }
+}
+
+#[derive(Debug)]
+struct FakeDatabase {
+    engine: Fake,
+    at: String,
+}
+
+impl Database for FakeDatabase {
+    fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, EngineError>> {
+        self.engine.state().tally.connected += 1;
+        let connection =
+            FakeConnection { engine: self.engine.clone(), at: self.at.clone(), state: SessionState::Clean };
+        Box::pin(async move { Ok(Box::new(connection) as Box<dyn Connection>) })
+    }
+
+    fn size(&self) -> BoxFuture<'_, Option<u64>> {
+        Box::pin(async { None })
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<(), EngineError>> {
+        Box::pin(async {
+            self.engine.pass().await;
+            self.engine.state().tally.open -= 1;
+            Ok(())
+        })
+    }
+}
+
+#[derive(Debug)]
+struct FakeConnection {
+    engine: Fake,
+    at: String,
+    state: SessionState,
+}
+
+impl Connection for FakeConnection {
+    fn run(&mut self, request: Request, _options: Options) -> Chunks<'_> {
+        self.state = match request.sql() {
+            "BEGIN" => SessionState::Transaction,
+            "COMMIT" => SessionState::Clean,
+            _ => self.state,
+        };
+        let mut rows = Batch::new(1);
+        rows.push(ValueRef::Text(&self.at));
+        let chunk = Chunk { columns: None, rows, outcome: Some(Outcome::default()) };
+        futures::stream::once(async { Ok(chunk) }).boxed()
+    }
+
+    fn state(&self) -> SessionState {
+        self.state
+    }
+
+    fn ping(&mut self) -> BoxFuture<'_, Result<(), EngineError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn reset(&mut self) -> BoxFuture<'_, Result<(), EngineError>> {
+        Box::pin(async {
+            self.engine.pass().await;
+            self.engine.state().tally.reset += 1;
+            self.state = SessionState::Clean;
+            Ok(())
+        })
+    }
+
+    fn close(self: Box<Self>) -> BoxFuture<'static, ()> {
+        Box::pin(async {})
+    }
+}
