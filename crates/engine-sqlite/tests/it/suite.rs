@@ -1,0 +1,2 @@
+//! The suite every engine passes, on files.
+rowhouse_engine::conformance!(crate::support::Files);
