@@ -1,1 +1,39 @@
-//! Part of rowhouse.
+//! L5, rowhouse as a program and as a library: one endpoint for very many databases.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let directory = tempfile::tempdir()?;
+//! let server = rowhouse::Server::builder()
+//!     .bind_address("tcp://127.0.0.1:0")
+//!     .default_database("system.db")
+//!     .database_map([("users", ":memory:")])
+//!     .data_directory(directory.path())
+//!     .auto_connect(true)
+//!     .auto_create(true)
+//!     .max_connections(50)
+//!     .build()?
+//!     .start()
+//!     .await?;
+//! println!("sqlite_rx clients are served on {}", server.listeners()[0]);
+//! server.shut_down().await?;
+//! # Ok(())
+//! # }
+//! ```
+#[cfg(windows)]
+compile_error!("rowhouse runs on Linux and macOS; on Windows, run it inside WSL 2 or a container");
+
+mod banner;
+mod compose;
+pub mod config;
+mod observe;
+mod open_files;
+mod server;
+mod state;
+
+pub use banner::Banner;
+pub use compose::ComposeError;
+pub use observe::Log;
+pub use open_files::{OpenFilesError, raise as raise_open_files};
+pub use server::{Listening, Running, Server, ServerBuilder, StartError, StopError};
+pub use state::StateError;

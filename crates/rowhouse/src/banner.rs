@@ -1,0 +1,45 @@
+//! What is said at the start: what listens where, within which limits, and a line to try.
+use crate::server::Running;
+use rowhouse_gateway::Dynamic;
+use std::fmt;
+
+/// What is said at the start.
+#[derive(Clone, Copy, Debug)]
+pub struct Banner<'a>(pub &'a Running);
+
+impl fmt::Display for Banner<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(running) = self;
+        let config = running.config();
+        writeln!(f, "rowhouse {}", env!("CARGO_PKG_VERSION"))?;
+        for listening in running.listeners() {
+            writeln!(f, "  {listening}")?;
+        }
+        writeln!(f, "  {:<11} {} (kept for HTTP)", "main port", config.port)?;
+        match &config.data_directory {
+            Some(directory) => writeln!(f, "  {:<11} {}", "data", directory.display())?,
+            None => writeln!(f, "  {:<11} none: configured databases only", "data")?,
+        }
+        let named = match config.catalog.dynamic() {
+            Dynamic::Off => "not opened by name".to_owned(),
+            Dynamic::Open => format!("opened by name, {} at once", config.limits.max_connections),
+            Dynamic::Create => {
+                format!("opened and created by name, {} at once", config.limits.max_connections)
+            }
+        };
+        writeln!(f, "  {:<11} {named}", "databases")?;
+        writeln!(f, "  {:<11} {} at once", "clients", config.client_limit)?;
+        for warning in running.warnings() {
+            writeln!(f, "  warning     {warning}")?;
+        }
+        for listening in running.listeners() {
+            let address = listening.address;
+            writeln!(f, "try (pip install ./clients/python):")?;
+            writeln!(
+                f,
+                "  python3 -c 'from rowhouse_sqlite_rx import SQLiteClient; print(SQLiteClient(connect_address=\"tcp://{address}\").execute(\"SELECT 1\"))'"
+            )?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,160 @@
+//! The command line, and what it makes of the layers of configuration.
+use clap::{ArgAction, Args, Parser, Subcommand};
+use rowhouse::config::{ConfigError, Layers};
+use std::path::{Path, PathBuf};
+
+/// One endpoint for very many databases.
+#[derive(Debug, Parser)]
+#[command(name = "rowhouse", version, about, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve databases until SIGTERM or SIGINT.
+    Start(Box<Start>),
+    /// Look at the configuration.
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print a file with every option at its default.
+    Example,
+    /// Check a file, with .env and the environment over it.
+    Check {
+        /// The file; without it, the environment alone is checked.
+        file: Option<PathBuf>,
+    },
+    /// Print the table of options in Markdown.
+    Table,
+}
+
+/// Values are texts here: the table of options says what each takes, for every layer alike.
+#[derive(Debug, Args)]
+pub(crate) struct Start {
+    /// The main port, which HTTP will use [default: 9090]
+    port: Option<String>,
+    /// The most clients connected at once, over all listeners [default: 1000]
+    limit: Option<String>,
+    /// Serve all there is on loopback, create databases by name under ./rowhouse-data
+    #[arg(long)]
+    dev: bool,
+    /// A configuration file (TOML); also ROWHOUSE_CONFIG
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Serve sqlite_rx clients here, such as tcp://127.0.0.1:5000
+    #[arg(long, short = 'a', value_name = "ADDRESS")]
+    tcp_address: Option<String>,
+    /// Where databases opened by name live, and the server's state
+    #[arg(long, value_name = "DIRECTORY")]
+    data_directory: Option<String>,
+    /// The database of requests that name none [default: :memory:]
+    #[arg(long, short, value_name = "DATABASE")]
+    default_database: Option<String>,
+    /// Databases by name that are always open, in JSON such as {"users": "users.db"}
+    #[arg(long, short = 'm', value_name = "JSON")]
+    database_map: Option<String>,
+    /// Open databases in the data directory by name
+    #[arg(long, overrides_with = "no_auto_connect")]
+    auto_connect: bool,
+    /// Open configured databases only [default]
+    #[arg(long, overrides_with = "auto_connect")]
+    no_auto_connect: bool,
+    /// Create missing databases; needs --auto-connect
+    #[arg(long, overrides_with = "no_auto_create")]
+    auto_create: bool,
+    /// Create no databases [default]
+    #[arg(long, overrides_with = "auto_create")]
+    no_auto_create: bool,
+    /// The most databases opened by name that are open at once [default: 20]
+    #[arg(long, value_name = "COUNT", allow_hyphen_values = true)]
+    max_connections: Option<String>,
+    /// What SQL may do: sqlite-rx (no DELETE, no DROP, PRAGMA ignored) or standard [default: sqlite-rx]
+    #[arg(long, value_name = "POLICY")]
+    sql_policy: Option<String>,
+    /// What is logged: error, warn, info, debug, trace, or a filter by module [default: info]
+    #[arg(long, short, value_name = "FILTER")]
+    log_level: Option<String>,
+    /// Any other option of the table in docs/options.md
+    #[arg(long = "set", value_name = "KEY=VALUE", action = ArgAction::Append)]
+    set: Vec<String>,
+}
+
+impl Start {
+    /// Collects every layer: defaults, `--dev`, file, `.env`, environment, flags.
+    pub(crate) fn layers(&self) -> Result<Layers, ConfigError> {
+        let mut layers = Layers::new();
+        if self.dev {
+            layers.dev();
+        }
+        let variables = environment();
+        let named =
+            variables.iter().find(|(name, _)| name == "ROWHOUSE_CONFIG").map(|(_, path)| PathBuf::from(path));
+        if let Some(path) = self.config.clone().or(named) {
+            layers.file(&path)?;
+        }
+        layers.dot_env(Path::new(".env"))?;
+        layers.environment(variables)?;
+        self.flags(&mut layers)?;
+        Ok(layers)
+    }
+
+    fn flags(&self, layers: &mut Layers) -> Result<(), ConfigError> {
+        for pair in &self.set {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            layers.set(key, value)?;
+        }
+        let texts = [
+            ("port", &self.port, "PORT"),
+            ("client_limit", &self.limit, "LIMIT"),
+            ("tcp_address", &self.tcp_address, "--tcp-address"),
+            ("data_directory", &self.data_directory, "--data-directory"),
+            ("default_database", &self.default_database, "--default-database"),
+            ("database_map", &self.database_map, "--database-map"),
+            ("max_connections", &self.max_connections, "--max-connections"),
+            ("sql_policy", &self.sql_policy, "--sql-policy"),
+            ("log_level", &self.log_level, "--log-level"),
+        ];
+        for (key, value, flag) in texts {
+            if let Some(text) = value {
+                layers.flag(key, text, flag);
+            }
+        }
+        let switches = [
+            ("auto_connect", self.auto_connect, "true", "--auto-connect"),
+            ("auto_connect", self.no_auto_connect, "false", "--no-auto-connect"),
+            ("auto_create", self.auto_create, "true", "--auto-create"),
+            ("auto_create", self.no_auto_create, "false", "--no-auto-create"),
+        ];
+        for (key, given, value, flag) in switches {
+            if given {
+                layers.flag(key, value, flag);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The layers that `rowhouse config check` looks at.
+pub(crate) fn check(file: Option<&Path>) -> Result<Layers, ConfigError> {
+    let mut layers = Layers::new();
+    if let Some(path) = file {
+        layers.file(path)?;
+    }
+    layers.dot_env(Path::new(".env"))?;
+    layers.environment(environment())?;
+    Ok(layers)
+}
+
+fn environment() -> Vec<(String, String)> {
+    // A name or value that is no text cannot be one of ours.
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}

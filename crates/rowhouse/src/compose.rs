@@ -1,0 +1,73 @@
+//! What the server is made of: the one place that knows which engines and protocols exist.
+use crate::config::Config;
+use crate::observe::Log;
+use rowhouse_engine::Engine;
+use rowhouse_engine_sqlite::{Config as SqliteConfig, Executor, ExecutorConfig, Limits, SqliteEngine};
+use rowhouse_gateway::{Gateway, Parts, StartError};
+use rowhouse_protocol_sqlite_rx::{Context, Settings};
+use rowhouse_sync::{Drain, Limiter};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+/// The databases could not be made ready.
+#[derive(Debug, thiserror::Error)]
+pub enum ComposeError {
+    /// The engine cannot work here.
+    #[error("cannot use the data directory")]
+    Engine(#[from] std::io::Error),
+    /// A configured database cannot be opened.
+    #[error(transparent)]
+    Configured(#[from] StartError),
+}
+
+/// The gateway and the threads that run its SQL.
+#[derive(Debug)]
+pub(crate) struct Composed {
+    pub(crate) gateway: Gateway,
+    pub(crate) executor: Executor,
+}
+
+/// Makes the gateway and opens the configured databases.
+pub(crate) async fn gateway(config: &Config) -> Result<Composed, ComposeError> {
+    let executor = Executor::new(ExecutorConfig {
+        max_threads: NonZeroUsize::new(config.executor_threads).expect("bounded by the table of options"),
+        ..ExecutorConfig::default()
+    });
+    let limits = Limits {
+        value_bytes: config.max_value_bytes,
+        database_bytes: config.max_database_bytes,
+        ..Limits::default()
+    };
+    let sqlite = SqliteConfig {
+        data_directory: config.data_directory.clone(),
+        synchronous: config.synchronous,
+        limits,
+        ..SqliteConfig::default()
+    };
+    let engine: Arc<dyn Engine> = Arc::new(SqliteEngine::new(sqlite, executor.clone())?);
+    let parts =
+        Parts { catalog: config.catalog.clone(), engine, observer: Arc::new(Log), limits: config.limits };
+    let gateway = Gateway::start(parts).await?;
+    Ok(Composed { gateway, executor })
+}
+
+/// What sqlite_rx clients are served with.
+pub(crate) fn sqlite_rx(config: &Config, gateway: &Gateway, clients: &Limiter, drain: &Drain) -> Context {
+    Context {
+        gateway: gateway.clone(),
+        drain: drain.clone(),
+        clients: clients.clone(),
+        settings: Settings {
+            policy: config.sql_policy,
+            statement_timeout: config.statement_timeout,
+            idle_transaction_timeout: config.idle_transaction_timeout,
+            handshake_timeout: config.handshake_timeout,
+            write_timeout: config.write_timeout,
+            max_request_bytes: config.max_request_bytes,
+            max_result_rows: config.max_result_rows,
+            max_result_bytes: config.max_result_bytes,
+            data_directory: config.data_directory.clone(),
+            version: env!("CARGO_PKG_VERSION"),
+        },
+    }
+}

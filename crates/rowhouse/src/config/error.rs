@@ -1,0 +1,65 @@
+//! What is wrong with a configuration, said so that it can be mended.
+use super::layers::Origin;
+use super::options::OPTIONS;
+use std::path::PathBuf;
+
+/// What is wrong with a configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// There is no such option.
+    #[error("unknown option {key:?} ({origin}){}", suggest(key))]
+    Unknown {
+        /// The key as written.
+        key: String,
+        /// Where.
+        origin: Origin,
+    },
+    /// A value is not one that the option takes.
+    #[error("{key} must be {expected}, not {found} ({origin})")]
+    Value {
+        /// The option.
+        key: &'static str,
+        /// What it takes.
+        expected: String,
+        /// What was given.
+        found: String,
+        /// Where.
+        origin: Origin,
+    },
+    /// Two options do not go together.
+    #[error("{0}")]
+    Conflict(String),
+    /// The file cannot be read.
+    #[error("cannot read the configuration file {}", path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is not TOML.
+    #[error("{} is not valid TOML", path.display())]
+    Syntax {
+        /// Which.
+        path: PathBuf,
+        /// Why and where.
+        #[source]
+        source: Box<toml::de::Error>,
+    },
+    /// The `.env` file is not one.
+    #[error(".env cannot be read")]
+    DotEnv(#[source] dotenvy::Error),
+}
+
+/// Names the option that was probably meant.
+fn suggest(key: &str) -> String {
+    let plain = key.to_lowercase().replace('-', "_");
+    let plain = plain.strip_prefix("rowhouse_").unwrap_or(&plain);
+    let likeness = |known: &str| strsim::jaro_winkler(plain, known);
+    let nearest = OPTIONS.iter().map(|option| option.key).max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    match nearest {
+        Some(nearest) if 0.8 < likeness(nearest) => format!("; did you mean {nearest:?}?"),
+        _ => "; `rowhouse config example` shows them all".to_owned(),
+    }
+}

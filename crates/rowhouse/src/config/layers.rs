@@ -1,0 +1,191 @@
+//! Configuration as written: every key's value and the layer it comes from.
+use super::error::ConfigError;
+use super::options::{Kind, OPTIONS, Opt};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use toml::Value;
+
+/// Where a value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody set it.
+    Default,
+    /// `--dev`.
+    Dev,
+    /// A file.
+    File(PathBuf),
+    /// The file `.env` in the working directory.
+    DotEnv(String),
+    /// The environment.
+    Environment(String),
+    /// The command line.
+    Flag(String),
+    /// The program that this library is part of.
+    Code,
+}
+
+/// Configuration as written.
+#[derive(Clone, Debug, Default)]
+pub struct Layers {
+    values: BTreeMap<&'static str, (Value, Origin)>,
+}
+
+/// What `--dev` asks for.
+const DEV: &[(&str, &str)] = &[
+    ("tcp_address", "tcp://127.0.0.1:5000"),
+    ("data_directory", "./rowhouse-data"),
+    ("auto_connect", "true"),
+    ("auto_create", "true"),
+];
+
+const PREFIX: &str = "ROWHOUSE_";
+
+impl Layers {
+    /// Nothing but defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds what `--dev` asks for.
+    pub fn dev(&mut self) {
+        for (key, text) in DEV {
+            let option = Opt::find(key).expect("a known option");
+            self.values.insert(option.key, (Value::String((*text).to_owned()), Origin::Dev));
+        }
+    }
+
+    /// Adds a file's values.
+    pub fn file(&mut self, path: &Path) -> Result<(), ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        self.toml(&text, path)
+    }
+
+    /// Adds a file's values, read already.
+    pub fn toml(&mut self, text: &str, path: &Path) -> Result<(), ConfigError> {
+        let table: toml::Table = toml::from_str(text)
+            .map_err(|source| ConfigError::Syntax { path: path.to_owned(), source: Box::new(source) })?;
+        for (key, value) in table {
+            self.put(&key, value, Origin::File(path.to_owned()))?;
+        }
+        Ok(())
+    }
+
+    /// Adds what `.env` says, if there is such a file.
+    pub fn dot_env(&mut self, path: &Path) -> Result<(), ConfigError> {
+        let pairs = match dotenvy::from_path_iter(path) {
+            Ok(pairs) => pairs,
+            Err(error) if error.not_found() => return Ok(()),
+            Err(error) => return Err(ConfigError::DotEnv(error)),
+        };
+        for pair in pairs {
+            let (name, text) = pair.map_err(ConfigError::DotEnv)?;
+            self.variable(&name, text, Origin::DotEnv(name.clone()))?;
+        }
+        Ok(())
+    }
+
+    /// Adds the environment's values.
+    pub fn environment(
+        &mut self,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<(), ConfigError> {
+        for (name, text) in variables {
+            self.variable(&name, text, Origin::Environment(name.clone()))?;
+        }
+        Ok(())
+    }
+
+    fn variable(&mut self, name: &str, text: String, origin: Origin) -> Result<(), ConfigError> {
+        match name.strip_prefix(PREFIX) {
+            // Other programs' variables are no business of ours.
+            None => Ok(()),
+            // The one that names the file itself.
+            Some("CONFIG") => Ok(()),
+            Some(key) => match Opt::find(&key.to_lowercase()) {
+                Some(option) => self.put(option.key, Value::String(text), origin),
+                None => Err(ConfigError::Unknown { key: name.to_owned(), origin }),
+            },
+        }
+    }
+
+    /// Adds one value, as text, from the command line.
+    pub fn flag(&mut self, key: &'static str, text: impl Into<String>, flag: impl Into<String>) {
+        debug_assert!(Opt::find(key).is_some());
+        self.values.insert(key, (Value::String(text.into()), Origin::Flag(flag.into())));
+    }
+
+    /// Adds one value by its key as a person wrote it.
+    pub fn set(&mut self, key: &str, text: &str) -> Result<(), ConfigError> {
+        self.put(key, Value::String(text.to_owned()), Origin::Flag(format!("--set {key}")))
+    }
+
+    /// Adds one value from a program.
+    pub fn code(&mut self, key: &'static str, text: impl Into<String>) {
+        debug_assert!(Opt::find(key).is_some());
+        self.values.insert(key, (Value::String(text.into()), Origin::Code));
+    }
+
+    fn put(&mut self, key: &str, value: Value, origin: Origin) -> Result<(), ConfigError> {
+        let Some(option) = Opt::find(key) else {
+            return Err(ConfigError::Unknown { key: key.to_owned(), origin });
+        };
+        // A table is one value, later layers replace it whole.
+        self.values.insert(option.key, (value, origin));
+        Ok(())
+    }
+
+    /// The value of an option as written, and where from; `None` where nobody set it and there is no default.
+    pub fn get(&self, key: &str) -> Option<(Value, Origin)> {
+        if let Some(found) = self.values.get(key) {
+            return Some(found.clone());
+        }
+        let default = Opt::find(key).expect("a known option").default;
+        (!default.is_empty()).then(|| (Value::String(default.to_owned()), Origin::Default))
+    }
+
+    /// Where an option's value comes from.
+    pub fn origin(&self, key: &str) -> Origin {
+        self.values.get(key).map_or(Origin::Default, |(_, origin)| origin.clone())
+    }
+
+    /// Every option with its value as written and its origin, in the order of the documentation.
+    pub fn all(&self) -> impl Iterator<Item = (&'static Opt, Option<(Value, Origin)>)> {
+        OPTIONS.iter().map(|option| (option, self.get(option.key)))
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("by default"),
+            Self::Dev => f.write_str("from --dev"),
+            Self::File(path) => write!(f, "in {}", path.display()),
+            Self::DotEnv(name) => write!(f, "{name} in .env"),
+            Self::Environment(name) => write!(f, "{name} in the environment"),
+            Self::Flag(flag) => write!(f, "from {flag}"),
+            Self::Code => f.write_str("set by the program"),
+        }
+    }
+}
+
+impl Kind {
+    /// What values it takes, in words.
+    pub fn expected(self) -> String {
+        match self {
+            Self::Boolean => "true or false".to_owned(),
+            Self::Integer(low, high) => format!("a whole number from {low} to {high}"),
+            Self::Duration => "a time such as 500ms or 30s, from 1ms to 1day".to_owned(),
+            Self::Bytes(low, high) => format!("a size such as 64MiB, from {low} to {high} bytes"),
+            Self::Word(words) => format!("one of {}", words.join(", ")),
+            Self::Path => "a path".to_owned(),
+            Self::Database => "a file or :memory:".to_owned(),
+            Self::DatabaseMap => {
+                "a table of names (A-Z a-z 0-9 _ -, at most 64) and files or :memory:, in JSON such as {\"users\": \"users.db\"}".to_owned()
+            }
+            Self::Address => "an address such as tcp://127.0.0.1:5000".to_owned(),
+            Self::Filter => "a log filter such as info or rowhouse=debug".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Configuration as meant: parsed, defaults resolved, rules across options checked.
+use super::error::ConfigError;
+use super::layers::{Layers, Origin};
+use rowhouse_engine::{Location, SqlPolicy};
+use rowhouse_engine_sqlite::Synchronous;
+use rowhouse_gateway::{Catalog, Dynamic, Limits, PoolLimits, Spec};
+use rowhouse_types::Target;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Configuration as meant.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The main port.
+    pub port: u16,
+    /// The most clients connected at once.
+    pub client_limit: NonZeroU32,
+    /// Where sqlite_rx clients are served.
+    pub tcp_address: Option<SocketAddr>,
+    /// Whether a taken port is skipped with a warning rather than an error.
+    pub skip_taken_ports: bool,
+    /// Where databases opened by name live, absolute.
+    pub data_directory: Option<PathBuf>,
+    /// Which databases there are.
+    pub catalog: Catalog,
+    /// What the gateway may use.
+    pub limits: Limits,
+    /// What SQL may do.
+    pub sql_policy: SqlPolicy,
+    /// How long a statement may take.
+    pub statement_timeout: Duration,
+    /// How long a transaction may be idle.
+    pub idle_transaction_timeout: Duration,
+    /// The most rows of a result.
+    pub max_result_rows: Option<u64>,
+    /// The most bytes of a result.
+    pub max_result_bytes: Option<u64>,
+    /// The most bytes of a request.
+    pub max_request_bytes: usize,
+    /// The longest text, blob or row.
+    pub max_value_bytes: u32,
+    /// The largest a database may grow.
+    pub max_database_bytes: Option<u64>,
+    /// What a commit waits for.
+    pub synchronous: Synchronous,
+    /// The most threads that run SQL.
+    pub executor_threads: usize,
+    /// How long a client may take to say who it is.
+    pub handshake_timeout: Duration,
+    /// How long a client may take to read a reply.
+    pub write_timeout: Duration,
+    /// How long requests in flight may take to end.
+    pub drain_timeout: Duration,
+    /// What is logged.
+    pub log_level: String,
+    /// How it is logged.
+    pub log_format: LogFormat,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Config {
+    /// Works out what the layers mean.
+    ///
+    /// # Errors
+    ///
+    /// When a value is not one its option takes, or two options do not go together.
+    pub fn resolve(layers: &Layers) -> Result<Self, ConfigError> {
+        let data_directory = layers.text("data_directory")?.map(|path| absolute(Path::new(&path)));
+        let tcp_address = layers.address("tcp_address")?;
+        let synchronous = match layers.word("synchronous")?.as_str() {
+            "normal" => Synchronous::Normal,
+            "off" => Synchronous::Off,
+            _ => Synchronous::Full,
+        };
+        let sql_policy = match layers.word("sql_policy")?.as_str() {
+            "standard" => SqlPolicy::Standard,
+            _ => SqlPolicy::Guarded,
+        };
+        let log_format = if layers.word("log_format")? == "json" { LogFormat::Json } else { LogFormat::Text };
+        Ok(Self {
+            port: narrow(layers.integer("port")?),
+            client_limit: positive(layers.integer("client_limit")?),
+            tcp_address,
+            skip_taken_ports: layers.origin("tcp_address") == Origin::Dev,
+            catalog: catalog(layers, data_directory.as_deref())?,
+            data_directory,
+            limits: limits(layers)?,
+            sql_policy,
+            statement_timeout: layers.duration("statement_timeout")?,
+            idle_transaction_timeout: layers.duration("idle_transaction_timeout")?,
+            max_result_rows: layers.integer_if_set("max_result_rows")?,
+            max_result_bytes: layers.bytes_if_set("max_result_bytes")?,
+            max_request_bytes: narrow(layers.bytes("max_request_bytes")?),
+            max_value_bytes: narrow(layers.bytes("max_value_bytes")?),
+            max_database_bytes: layers.bytes_if_set("max_database_bytes")?,
+            synchronous,
+            executor_threads: narrow(layers.integer("executor_threads")?),
+            handshake_timeout: layers.duration("handshake_timeout")?,
+            write_timeout: layers.duration("write_timeout")?,
+            drain_timeout: layers.duration("drain_timeout")?,
+            log_level: layers.text("log_level")?.expect("an option with a default"),
+            log_format,
+        })
+    }
+
+    /// The open files this configuration may need at most.
+    pub fn files_needed(&self) -> u64 {
+        const PER_DATABASE: u64 = 3;
+        // Each client may use one more connection, with a socket, a file and its log.
+        const PER_CLIENT: u64 = 3;
+        const RESERVE: u64 = 64;
+        let databases =
+            u64::from(self.limits.max_connections.get()) + self.catalog.configured().count() as u64;
+        databases * PER_DATABASE + u64::from(self.client_limit.get()) * PER_CLIENT + RESERVE
+    }
+}
+
+fn catalog(layers: &Layers, data_directory: Option<&Path>) -> Result<Catalog, ConfigError> {
+    let (connect, create) = (layers.boolean("auto_connect")?, layers.boolean("auto_create")?);
+    let dynamic = match (connect, create) {
+        (false, true) => {
+            return Err(ConfigError::Conflict(format!(
+                "--auto-create ({}) needs --auto-connect, which is off ({}): give --auto-connect, or --no-auto-create",
+                layers.origin("auto_create"),
+                layers.origin("auto_connect"),
+            )));
+        }
+        (false, false) => Dynamic::Off,
+        (true, false) => Dynamic::Open,
+        (true, true) => Dynamic::Create,
+    };
+    if dynamic != Dynamic::Off && data_directory.is_none() {
+        let message = "--auto-connect and --auto-create need --data-directory, the place where databases opened by name live";
+        return Err(ConfigError::Conflict(message.to_owned()));
+    }
+    let place = |text: &str| match text {
+        ":memory:" => Location(text.to_owned()),
+        path => {
+            let path =
+                data_directory.map_or_else(|| absolute(Path::new(path)), |directory| directory.join(path));
+            Location(path.to_string_lossy().into_owned())
+        }
+    };
+    let default = layers.text("default_database")?.expect("an option with a default");
+    let default = Spec { target: Target::Default, location: place(&default) };
+    let map = layers.database_map("database_map")?;
+    let named =
+        map.into_iter().map(|(name, text)| Spec { target: Target::Named(name), location: place(&text) });
+    Catalog::new([default].into_iter().chain(named), dynamic)
+        .map_err(|error| ConfigError::Conflict(format!("database_map: {error}")))
+}
+
+fn limits(layers: &Layers) -> Result<Limits, ConfigError> {
+    Ok(Limits {
+        max_connections: positive(layers.integer("max_connections")?),
+        max_waiting: narrow(layers.integer("max_waiting")?),
+        room_timeout: layers.duration("room_timeout")?,
+        pool: PoolLimits {
+            pool_size: positive(layers.integer("pool_size")?),
+            queue: narrow(layers.integer("pool_queue")?),
+            acquire_timeout: layers.duration("acquire_timeout")?,
+            idle_timeout: layers.duration("idle_timeout")?,
+        },
+    })
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    // Only an empty path fails, and options are not empty.
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// A number that the table of options has bounded to its type.
+fn narrow<T: TryFrom<u64, Error: std::fmt::Debug>>(n: u64) -> T {
+    T::try_from(n).expect("bounded by the table of options")
+}
+
+fn positive(n: u64) -> NonZeroU32 {
+    NonZeroU32::new(narrow(n)).expect("bounded by the table of options")
+}

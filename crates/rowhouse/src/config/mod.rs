@@ -1,0 +1,16 @@
+//! Configuration, in two steps: as written (which layer set which key), and as meant.
+//!
+//! Layers, the later over the earlier: defaults, `--dev`, file (TOML), `.env`, environment,
+//! command line. One table of options ([`OPTIONS`]) is behind all of them.
+mod error;
+mod layers;
+mod meant;
+mod options;
+mod parse;
+mod show;
+
+pub use error::ConfigError;
+pub use layers::{Layers, Origin};
+pub use meant::{Config, LogFormat};
+pub use options::{Kind, OPTIONS, Opt};
+pub use show::{example, table};

@@ -1,0 +1,201 @@
+//! The one table of options: what the file, the environment, the command line and the
+//! documentation know.
+
+/// One option.
+#[derive(Clone, Copy, Debug)]
+pub struct Opt {
+    /// The key in the file; in the environment it is `ROWHOUSE_` and the key in capitals.
+    pub key: &'static str,
+    /// What values it takes.
+    pub kind: Kind,
+    /// The default, as one would write it; empty for none.
+    pub default: &'static str,
+    /// What it says, in one sentence.
+    pub about: &'static str,
+}
+
+/// What values an option takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `true` or `false`.
+    Boolean,
+    /// A whole number between two bounds, both allowed.
+    Integer(u64, u64),
+    /// A time such as `500ms` or `30s`, at least a millisecond and at most a day.
+    Duration,
+    /// A number of bytes such as `64MiB`, between two bounds, both allowed.
+    Bytes(u64, u64),
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// A path, relative to the working directory.
+    Path,
+    /// A path relative to the data directory, or `:memory:`.
+    Database,
+    /// A table of names and databases; JSON in the environment and on the command line.
+    DatabaseMap,
+    /// An address such as `tcp://127.0.0.1:5000`.
+    Address,
+    /// A log filter such as `info` or `rowhouse=debug`.
+    Filter,
+}
+
+const fn opt(key: &'static str, kind: Kind, default: &'static str, about: &'static str) -> Opt {
+    Opt { key, kind, default, about }
+}
+
+const MIB: u64 = 1 << 20;
+
+/// Every option, in the order of the documentation.
+pub const OPTIONS: &[Opt] = &[
+    opt("port", Kind::Integer(1, 65535), "9090", "The main port, which HTTP will use."),
+    opt(
+        "client_limit",
+        Kind::Integer(1, 1_000_000),
+        "1000",
+        "The most clients connected at once, over all listeners.",
+    ),
+    opt("tcp_address", Kind::Address, "", "Where sqlite_rx clients are served; without it they are not."),
+    opt("data_directory", Kind::Path, "", "Where databases opened by name live, and the server's state."),
+    opt("default_database", Kind::Database, ":memory:", "The database of requests that name none."),
+    opt(
+        "database_map",
+        Kind::DatabaseMap,
+        "{}",
+        "Databases by name that are always open, never evicted, never counted.",
+    ),
+    opt(
+        "auto_connect",
+        Kind::Boolean,
+        "false",
+        "Whether databases in the data directory are opened by name.",
+    ),
+    opt("auto_create", Kind::Boolean, "false", "Whether missing ones are created; needs auto_connect."),
+    opt(
+        "max_connections",
+        Kind::Integer(1, 1_000_000),
+        "20",
+        "The most databases opened by name that are open at once.",
+    ),
+    opt(
+        "max_waiting",
+        Kind::Integer(0, 1_000_000),
+        "10000",
+        "The most names that may wait for room to be opened.",
+    ),
+    opt(
+        "room_timeout",
+        Kind::Duration,
+        "5s",
+        "How long a name waits for room when every open database is in use.",
+    ),
+    opt("pool_size", Kind::Integer(1, 1000), "8", "The most connections of one database in use at once."),
+    opt(
+        "pool_queue",
+        Kind::Integer(0, 1_000_000),
+        "10000",
+        "The most requests that may wait for a connection of one database.",
+    ),
+    opt("acquire_timeout", Kind::Duration, "10s", "How long a request waits for a connection."),
+    opt(
+        "idle_timeout",
+        Kind::Duration,
+        "30s",
+        "How long a database's connections beyond the first stay open unused.",
+    ),
+    opt(
+        "sql_policy",
+        Kind::Word(&["sqlite-rx", "standard"]),
+        "sqlite-rx",
+        "What SQL may do: as sqlite_rx (no DELETE, no DROP, PRAGMA ignored), or all that concerns its own database only.",
+    ),
+    opt(
+        "statement_timeout",
+        Kind::Duration,
+        "30s",
+        "How long a statement may take, waits included; then it is undone.",
+    ),
+    opt(
+        "idle_transaction_timeout",
+        Kind::Duration,
+        "30s",
+        "How long a transaction may be idle; then it is rolled back.",
+    ),
+    opt(
+        "max_result_rows",
+        Kind::Integer(1, u64::MAX >> 1),
+        "",
+        "The most rows of a result; no bound unless set.",
+    ),
+    opt(
+        "max_result_bytes",
+        Kind::Bytes(1, u64::MAX >> 1),
+        "",
+        "The most bytes of a result; no bound unless set.",
+    ),
+    opt(
+        "max_request_bytes",
+        Kind::Bytes(1024, 1024 * MIB),
+        "64MiB",
+        "The most bytes of a request, packed and inflated.",
+    ),
+    opt(
+        "max_value_bytes",
+        Kind::Bytes(1024, 1024 * MIB),
+        "64MiB",
+        "The longest text, blob or row in a database.",
+    ),
+    opt(
+        "max_database_bytes",
+        Kind::Bytes(64 * 1024, u64::MAX >> 1),
+        "",
+        "The largest a database may grow; no bound unless set.",
+    ),
+    opt(
+        "synchronous",
+        Kind::Word(&["full", "normal", "off"]),
+        "full",
+        "What a commit waits for: the disk; the disk at checkpoints only; nothing.",
+    ),
+    opt(
+        "executor_threads",
+        Kind::Integer(2, 4096),
+        "64",
+        "The most threads that run SQL, shared by all databases.",
+    ),
+    opt("handshake_timeout", Kind::Duration, "10s", "How long a client may take to say who it is."),
+    opt("write_timeout", Kind::Duration, "30s", "How long a client may take to read a reply."),
+    opt(
+        "drain_timeout",
+        Kind::Duration,
+        "30s",
+        "How long requests in flight may take to end when the server stops.",
+    ),
+    opt(
+        "log_level",
+        Kind::Filter,
+        "info",
+        "What is logged: error, warn, info, debug, trace, or a filter by module.",
+    ),
+    opt("log_format", Kind::Word(&["text", "json"]), "text", "How it is logged."),
+];
+
+impl Opt {
+    /// The option with this key.
+    pub fn find(key: &str) -> Option<&'static Self> {
+        OPTIONS.iter().find(|option| option.key == key)
+    }
+
+    /// Its name in the environment.
+    pub fn variable(&self) -> String {
+        format!("ROWHOUSE_{}", self.key.to_uppercase())
+    }
+
+    /// Its flag, or what stands for it, on the command line.
+    pub fn flag(&self) -> String {
+        match self.key {
+            "port" => "PORT".to_owned(),
+            "client_limit" => "LIMIT".to_owned(),
+            key => format!("--{}", key.replace('_', "-")),
+        }
+    }
+}

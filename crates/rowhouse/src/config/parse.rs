@@ -1,0 +1,149 @@
+//! Values of options, from TOML or from text, with errors that say where the value stands.
+use super::error::ConfigError;
+use super::layers::Layers;
+use super::options::{Kind, Opt};
+use rowhouse_types::DatabaseName;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::time::Duration;
+use toml::Value;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Layers {
+    /// Reads an option with `parse`, which says `None` for a value the option does not take.
+    fn read<T>(
+        &self,
+        key: &str,
+        parse: impl FnOnce(&Value, Kind) -> Option<T>,
+    ) -> Result<Option<T>, ConfigError> {
+        let option = Opt::find(key).expect("a known option");
+        let Some((value, origin)) = self.get(key) else { return Ok(None) };
+        match parse(&value, option.kind) {
+            Some(parsed) => Ok(Some(parsed)),
+            None => Err(ConfigError::Value {
+                key: option.key,
+                expected: option.kind.expected(),
+                found: found(&value),
+                origin,
+            }),
+        }
+    }
+
+    fn require<T>(&self, key: &str, parse: impl FnOnce(&Value, Kind) -> Option<T>) -> Result<T, ConfigError> {
+        Ok(self.read(key, parse)?.expect("an option with a default"))
+    }
+
+    pub(super) fn boolean(&self, key: &str) -> Result<bool, ConfigError> {
+        self.require(key, |value, _kind| match value {
+            Value::Boolean(truth) => Some(*truth),
+            Value::String(text) => match text.to_ascii_lowercase().as_str() {
+                "true" | "1" | "yes" | "on" => Some(true),
+                "false" | "0" | "no" | "off" => Some(false),
+                _ => None,
+            },
+            _ => None,
+        })
+    }
+
+    pub(super) fn integer(&self, key: &str) -> Result<u64, ConfigError> {
+        self.require(key, integer)
+    }
+
+    pub(super) fn integer_if_set(&self, key: &str) -> Result<Option<u64>, ConfigError> {
+        self.read(key, integer)
+    }
+
+    pub(super) fn bytes(&self, key: &str) -> Result<u64, ConfigError> {
+        self.require(key, bytes)
+    }
+
+    pub(super) fn bytes_if_set(&self, key: &str) -> Result<Option<u64>, ConfigError> {
+        self.read(key, bytes)
+    }
+
+    pub(super) fn duration(&self, key: &str) -> Result<Duration, ConfigError> {
+        self.require(key, |value, _kind| {
+            let parsed = match value {
+                // A bare number is seconds, as the original's command line has it.
+                Value::Integer(seconds) => Duration::from_secs(u64::try_from(*seconds).ok()?),
+                Value::Float(seconds) => Duration::try_from_secs_f64(*seconds).ok()?,
+                Value::String(text) => match text.trim().parse() {
+                    Ok(seconds) => Duration::try_from_secs_f64(seconds).ok()?,
+                    Err(_) => humantime::parse_duration(text.trim()).ok()?,
+                },
+                _ => return None,
+            };
+            (Duration::from_millis(1)..=DAY).contains(&parsed).then_some(parsed)
+        })
+    }
+
+    pub(super) fn word(&self, key: &str) -> Result<String, ConfigError> {
+        self.require(key, |value, kind| {
+            let (Value::String(text), Kind::Word(words)) = (value, kind) else { return None };
+            words.contains(&text.as_str()).then(|| text.clone())
+        })
+    }
+
+    pub(super) fn text(&self, key: &str) -> Result<Option<String>, ConfigError> {
+        self.read(key, |value, _kind| match value {
+            Value::String(text) if !text.is_empty() => Some(text.clone()),
+            _ => None,
+        })
+    }
+
+    pub(super) fn address(&self, key: &str) -> Result<Option<SocketAddr>, ConfigError> {
+        self.read(key, |value, _kind| {
+            let Value::String(text) = value else { return None };
+            let (host, port) = text.strip_prefix("tcp://")?.rsplit_once(':')?;
+            let port: u16 = port.parse().ok()?;
+            let host = match host.trim_start_matches('[').trim_end_matches(']') {
+                "*" => "0.0.0.0",
+                host => host,
+            };
+            (host, port).to_socket_addrs().ok()?.next()
+        })
+    }
+
+    pub(super) fn database_map(&self, key: &str) -> Result<Vec<(DatabaseName, String)>, ConfigError> {
+        self.require(key, |value, _kind| match value {
+            Value::Table(table) => table
+                .iter()
+                .map(|(name, place)| Some((name.parse().ok()?, place.as_str()?.to_owned())))
+                .collect(),
+            Value::String(text) => {
+                let map: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).ok()?;
+                map.iter()
+                    .map(|(name, place)| Some((name.parse().ok()?, place.as_str()?.to_owned())))
+                    .collect()
+            }
+            _ => None,
+        })
+    }
+}
+
+fn integer(value: &Value, kind: Kind) -> Option<u64> {
+    let Kind::Integer(low, high) = kind else { return None };
+    let parsed = match value {
+        Value::Integer(n) => u64::try_from(*n).ok()?,
+        Value::String(text) => text.trim().parse().ok()?,
+        _ => return None,
+    };
+    (low..=high).contains(&parsed).then_some(parsed)
+}
+
+fn bytes(value: &Value, kind: Kind) -> Option<u64> {
+    let Kind::Bytes(low, high) = kind else { return None };
+    let parsed = match value {
+        Value::Integer(n) => u64::try_from(*n).ok()?,
+        Value::String(text) => text.trim().parse::<bytesize::ByteSize>().ok()?.as_u64(),
+        _ => return None,
+    };
+    (low..=high).contains(&parsed).then_some(parsed)
+}
+
+fn found(value: &Value) -> String {
+    match value {
+        Value::String(text) => format!("{text:?}"),
+        value => value.to_string(),
+    }
+}

@@ -1,0 +1,80 @@
+//! The table of options, as an example file and as documentation.
+use super::options::{Kind, OPTIONS, Opt};
+use std::fmt::Write as _;
+
+/// A configuration file with every option at its default, commented out where there is none.
+pub fn example() -> String {
+    let mut out = String::from(
+        "# rowhouse configuration. Every option, at its default. Layers, the later over the earlier:\n\
+         # defaults, --dev, this file, .env, environment (ROWHOUSE_*), command line.\n",
+    );
+    for option in OPTIONS {
+        write!(out, "\n# {}\n# Takes {}.\n", option.about, option.kind.expected()).expect("into memory");
+        let line = match (option.default, option.kind) {
+            ("", kind) => format!("# {} = {}", option.key, sample(kind)),
+            (default, _) => format!("{} = {}", option.key, quoted(option, default)),
+        };
+        writeln!(out, "{line}").expect("into memory");
+    }
+    out
+}
+
+/// The table of options, in Markdown.
+pub fn table() -> String {
+    let mut out =
+        String::from("| option | flag | default | takes | what it says |\n| --- | --- | --- | --- | --- |\n");
+    for option in OPTIONS {
+        let default =
+            if option.default.is_empty() { "none".to_owned() } else { format!("`{}`", option.default) };
+        writeln!(
+            out,
+            "| `{}` | `{}` | {} | {} | {} |",
+            option.key,
+            option.flag(),
+            default,
+            option.kind.expected(),
+            option.about
+        )
+        .expect("into memory");
+    }
+    out
+}
+
+fn quoted(option: &Opt, default: &str) -> String {
+    match option.kind {
+        Kind::Boolean | Kind::Integer(..) | Kind::DatabaseMap => default.to_owned(),
+        _ => format!("{default:?}"),
+    }
+}
+
+fn sample(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Integer(..) => "100000",
+        Kind::Bytes(..) => "\"64MiB\"",
+        Kind::Address => "\"tcp://127.0.0.1:5000\"",
+        _ => "\"./data\"",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Config, Layers};
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn the_example_means_the_defaults() {
+        let mut layers = Layers::new();
+        layers.toml(&example(), Path::new("example.toml")).expect("valid");
+        let written = format!("{:?}", Config::resolve(&layers).expect("valid"));
+        let default = format!("{:?}", Config::resolve(&Layers::new()).expect("valid"));
+        assert_eq!(written, default);
+    }
+
+    #[test]
+    fn the_documentation_has_the_table_of_the_code() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/options.md");
+        let page = std::fs::read_to_string(path).expect("docs/options.md");
+        assert!(page.contains(&table()), "docs/options.md is old: write `rowhouse config table` into it");
+    }
+}

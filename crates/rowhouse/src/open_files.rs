@@ -1,0 +1,32 @@
+//! The limit of open files: raised as far as allowed, and checked against the configuration.
+use crate::config::Config;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// The limit of open files does not suffice.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the limit of open files is {limit}, but max_connections {databases} and a client limit of {clients} may need {needed}: raise the limit (ulimit -Hn), or lower one of them"
+)]
+pub struct OpenFilesError {
+    limit: u64,
+    needed: u64,
+    databases: u32,
+    clients: u32,
+}
+
+/// Raises the soft limit of open files to the hard one, and checks that it suffices.
+pub fn raise(config: &Config) -> Result<(), OpenFilesError> {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    let limit = if raised.is_ok() { maximum } else { current };
+    let needed = config.files_needed();
+    match limit {
+        Some(limit) if limit < needed => Err(OpenFilesError {
+            limit,
+            needed,
+            databases: config.limits.max_connections.get(),
+            clients: config.client_limit.get(),
+        }),
+        _ => Ok(()),
+    }
+}

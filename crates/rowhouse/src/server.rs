@@ -1,0 +1,246 @@
+//! A server: configured, started, running, shut down.
+use crate::compose::{self, ComposeError, Composed};
+use crate::config::{Config, ConfigError, Layers};
+use crate::state::{State, StateError};
+use rowhouse_gateway::Gateway;
+use rowhouse_protocol_sqlite_rx::{BindError, Listener};
+use rowhouse_sync::{Drain, Limiter};
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
+
+/// A configured server, not started.
+#[derive(Clone, Debug)]
+pub struct Server {
+    config: Config,
+}
+
+/// Configures a [`Server`] in code; every option not set has its documented default.
+#[derive(Clone, Debug, Default)]
+pub struct ServerBuilder {
+    layers: Layers,
+}
+
+/// A server that serves. Dropping it without [`Running::shut_down`] ends it as a crash would.
+#[derive(Debug)]
+pub struct Running {
+    listeners: Vec<Listening>,
+    warnings: Vec<String>,
+    config: Config,
+    composed: Composed,
+    drain: Drain,
+    tasks: TaskTracker,
+    /// Held for its lock until everything is closed.
+    state: Option<State>,
+}
+
+/// A protocol and where it is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listening {
+    /// The protocol's name.
+    pub protocol: &'static str,
+    /// Where.
+    pub address: SocketAddr,
+}
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Nothing is to be listened on.
+    #[error("nothing would listen: give --tcp-address tcp://127.0.0.1:5000 for sqlite_rx clients, or --dev")]
+    NoListener,
+    /// Every port asked for is taken.
+    #[error("every port of --dev is taken: stop what uses them, or give --tcp-address with a free port")]
+    AllTaken,
+    /// The server's state cannot be had.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// A port cannot be had.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The databases could not be made ready.
+    #[error(transparent)]
+    Compose(#[from] ComposeError),
+}
+
+/// The server ended, but not as it should.
+#[derive(Debug, thiserror::Error)]
+pub enum StopError {
+    /// Requests in flight did not end in time; they were interrupted.
+    #[error("requests in flight did not end within drain_timeout ({} s) and were interrupted", .0.as_secs_f64())]
+    TookTooLong(std::time::Duration),
+}
+
+// === impl Server ===
+
+impl Server {
+    /// Configures a server in code.
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder::default()
+    }
+
+    /// A server with this configuration.
+    pub fn new(config: Config) -> Self {
+        Self { config }
+    }
+
+    /// Locks the state, binds the ports, opens the configured databases, and serves.
+    ///
+    /// Needs a Tokio runtime with time and I/O enabled.
+    ///
+    /// # Errors
+    ///
+    /// When nothing is to be listened on, the data directory is in use, a port is taken, or a
+    /// configured database cannot be opened.
+    pub async fn start(self) -> Result<Running, StartError> {
+        let config = self.config;
+        let Some(address) = config.tcp_address else { return Err(StartError::NoListener) };
+        let state = config.data_directory.as_deref().map(State::lock).transpose()?;
+        let mut warnings = Vec::new();
+        // Bound before anything is opened, so that a taken port costs nothing.
+        let socket = match Listener::bind(address) {
+            Ok(socket) => Some(socket),
+            Err(error) if config.skip_taken_ports && error.source.kind() == io::ErrorKind::AddrInUse => {
+                warnings.push(format!("sqlite_rx is not served: {address} is taken"));
+                None
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let socket = socket.ok_or(StartError::AllTaken)?;
+        let address = socket.address();
+        if !address.ip().is_loopback() {
+            warnings
+                .push(format!("sqlite_rx on {address} is reachable from other machines, without encryption"));
+        }
+        let composed = compose::gateway(&config).await?;
+        let (drain, tasks) = (Drain::new(), TaskTracker::new());
+        let clients = Limiter::new(config.client_limit, 0);
+        let context = compose::sqlite_rx(&config, &composed.gateway, &clients, &drain);
+        tasks.spawn(socket.serve(context));
+        let listeners = vec![Listening { protocol: "sqlite_rx", address }];
+        Ok(Running { listeners, warnings, config, composed, drain, tasks, state })
+    }
+}
+
+// === impl ServerBuilder ===
+
+impl ServerBuilder {
+    /// Where sqlite_rx clients are served, such as `tcp://127.0.0.1:5000`; port 0 means any.
+    #[must_use]
+    pub fn bind_address(self, address: &str) -> Self {
+        self.option("tcp_address", address)
+    }
+
+    /// The database of requests that name none: a file or `:memory:`.
+    #[must_use]
+    pub fn default_database(self, database: &str) -> Self {
+        self.option("default_database", database)
+    }
+
+    /// Databases by name that are always open.
+    #[must_use]
+    pub fn database_map<'a>(self, map: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let map: serde_json::Map<_, _> =
+            map.into_iter().map(|(name, place)| (name.to_owned(), place.into())).collect();
+        self.option("database_map", &serde_json::Value::Object(map).to_string())
+    }
+
+    /// Where databases opened by name live.
+    #[must_use]
+    pub fn data_directory(self, path: impl AsRef<Path>) -> Self {
+        self.option("data_directory", &path.as_ref().to_string_lossy())
+    }
+
+    /// Whether databases in the data directory are opened by name.
+    #[must_use]
+    pub fn auto_connect(self, on: bool) -> Self {
+        self.option("auto_connect", &on.to_string())
+    }
+
+    /// Whether missing databases are created.
+    #[must_use]
+    pub fn auto_create(self, on: bool) -> Self {
+        self.option("auto_create", &on.to_string())
+    }
+
+    /// The most databases opened by name that are open at once.
+    #[must_use]
+    pub fn max_connections(self, most: u32) -> Self {
+        self.option("max_connections", &most.to_string())
+    }
+
+    /// Any option by its key in the table of options.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such option.
+    #[must_use]
+    pub fn option(mut self, key: &str, value: &str) -> Self {
+        let option = crate::config::Opt::find(key).expect("an option of the table");
+        self.layers.code(option.key, value);
+        self
+    }
+
+    /// Checks the configuration.
+    ///
+    /// # Errors
+    ///
+    /// When a value is not one its option takes, or two options do not go together.
+    pub fn build(self) -> Result<Server, ConfigError> {
+        Ok(Server { config: Config::resolve(&self.layers)? })
+    }
+}
+
+// === impl Running ===
+
+impl Running {
+    /// What is served where.
+    pub fn listeners(&self) -> &[Listening] {
+        &self.listeners
+    }
+
+    /// What an operator should know.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The door to databases, for use inside this process.
+    pub fn gateway(&self) -> &Gateway {
+        &self.composed.gateway
+    }
+
+    /// Stops listening, lets requests in flight be answered, closes every database.
+    ///
+    /// # Errors
+    ///
+    /// When requests in flight did not end within `drain_timeout`; what they did not commit is undone.
+    pub async fn shut_down(self) -> Result<(), StopError> {
+        let Self { config, composed, drain, tasks, state, .. } = self;
+        drain.begin();
+        tasks.close();
+        let ended = timeout(config.drain_timeout, tasks.wait()).await;
+        if ended.is_err() {
+            // Whoever still holds a session keeps its database from closing; the log is safe as it is.
+            return Err(StopError::TookTooLong(config.drain_timeout));
+        }
+        composed.gateway.shut_down().await;
+        composed.executor.shut_down();
+        drop(state);
+        Ok(())
+    }
+}
+
+/// As in the banner: the protocol and its address.
+impl fmt::Display for Listening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:<11} tcp://{}", self.protocol, self.address)
+    }
+}
