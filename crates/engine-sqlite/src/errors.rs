@@ -47,6 +47,10 @@ pub(crate) fn translate(error: &rusqlite::Error) -> EngineError {
             return EngineError::Lost;
         }
     };
+    // A refused function is the one refusal that does not come with its own code.
+    let refused = native == ffi::SQLITE_ERROR
+        && message.as_deref().is_some_and(|message| message.starts_with("not authorized to use function"));
+    let native = if refused { ffi::SQLITE_AUTH } else { native };
     let condition = condition(native);
     let message = match condition {
         Condition::Denied => NOT_AUTHORIZED.to_owned(),

@@ -252,7 +252,13 @@ mod tests {
         let together = Arc::new(Barrier::new(4));
         for _ in 0..3 {
             let together = together.clone();
-            assert!(executor.submit((), move |()| drop(together.wait())).is_ok());
+            assert!(
+                executor
+                    .submit((), move |()| {
+                        together.wait();
+                    })
+                    .is_ok()
+            );
         }
         together.wait();
         assert_eq!(executor.threads(), 3);
@@ -307,7 +313,7 @@ mod tests {
             executor
                 .submit((), move |()| {
                     drop(own);
-                    drop(done.send(()));
+                    done.send(()).expect("somebody waits");
                 })
                 .is_ok()
         );

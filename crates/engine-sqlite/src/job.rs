@@ -77,6 +77,10 @@ fn perform(
     if request.sql().contains('\0') {
         return Err(Misuse::NullCharacter.into());
     }
+    if !handle.may_read_freely() && !is_blank(request.sql()) {
+        // Before compiling: SQLite takes a locked memory's tables for missing.
+        take_turn(handle)?;
+    }
     handle.admit(options.policy);
     match request {
         Request::Execute { sql, arguments } => execute(handle, sql, arguments, options, pipe),
@@ -102,7 +106,7 @@ fn execute(
     }
     let mut statement = prepare(handle, sql)?;
     let writes = !statement.readonly();
-    if writes || !handle.may_read_freely() {
+    if writes {
         take_turn(handle)?;
     }
     bind(&mut statement, arguments).map_err(|error| Halt::Failed(error.into_engine_error()))?;

@@ -132,7 +132,10 @@ pub async fn run(
 
 /// The rows of a statement without arguments.
 pub async fn query(connection: &mut dyn Connection, sql: &str) -> Vec<Vec<Value>> {
-    run(connection, Request::execute(sql), unlimited()).await.unwrap_or_else(|error| panic!("{sql}: {error}")).0
+    run(connection, Request::execute(sql), unlimited())
+        .await
+        .unwrap_or_else(|error| panic!("{sql}: {error}"))
+        .0
 }
 
 /// The one integer a query yields.

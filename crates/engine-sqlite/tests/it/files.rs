@@ -1,1 +1,155 @@
-//! To come.
+//! Files: what counts as a database, and what is left behind.
+use crate::support::Files;
+use rowhouse_engine::conformance::{connected, integer, opened, query};
+use rowhouse_engine::{Condition, Engine, EngineError, Presence};
+use rowhouse_types::Value;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+#[tokio::test]
+async fn s20_links_and_other_things_are_no_databases() {
+    let files = Files::open();
+    let mut victim = files.connect("victim").await;
+    query(&mut *victim, "CREATE TABLE secret (n)").await;
+    std::fs::write(files.directory.path().join("outside.db"), "").unwrap();
+    symlink(files.path("victim.db"), files.path("soft.db")).unwrap();
+    symlink("/nowhere", files.path("dangling.db")).unwrap();
+    std::fs::hard_link(files.directory.path().join("outside.db"), files.path("hard.db")).unwrap();
+    std::fs::create_dir(files.path("dir.db")).unwrap();
+    let fifo = files.path("fifo.db");
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    for name in ["soft", "dangling", "hard", "dir", "fifo"] {
+        let at = files.at(name);
+        assert!(matches!(files.engine.probe(&at).await, Err(EngineError::NotADatabase)), "{name}");
+        assert!(matches!(files.engine.open(&at).await, Err(EngineError::NotADatabase)), "{name}");
+        assert!(matches!(files.engine.create(&at).await, Err(EngineError::AlreadyExists)), "{name}");
+        assert!(matches!(files.engine.destroy(&at).await, Err(EngineError::NotADatabase)), "{name}");
+    }
+    assert_eq!(integer(&mut *victim, "SELECT count(*) FROM secret").await, 0);
+}
+
+#[tokio::test]
+async fn s21_names_that_differ_by_case_only_are_taken() {
+    let files = Files::open();
+    files.engine.create(&files.at("Acme")).await.unwrap();
+    assert!(matches!(files.engine.create(&files.at("acme")).await, Err(EngineError::NameTaken)));
+    assert!(matches!(files.engine.create(&files.at("Acme")).await, Err(EngineError::AlreadyExists)));
+    assert!(matches!(files.engine.open(&files.at("ACME")).await, Err(EngineError::NoSuchDatabase)));
+    files.engine.destroy(&files.at("Acme")).await.unwrap();
+    files.engine.create(&files.at("acme")).await.unwrap();
+    // Two at once: one wins.
+    let (one, two) = (files.at("Twin"), files.at("tWIN"));
+    let (one, two) = futures::join!(files.engine.create(&one), files.engine.create(&two));
+    assert!(matches!(one.err().xor(two.err()), Some(EngineError::NameTaken)));
+}
+
+#[tokio::test]
+async fn s24_nothing_of_a_destroyed_database_comes_back() {
+    let files = Files::open();
+    let at = files.at("tenant");
+    files.engine.create(&at).await.unwrap();
+    for suffix in ["-wal", "-shm", "-journal"] {
+        std::fs::write(files.path(&format!("tenant.db{suffix}")), "stale").unwrap();
+    }
+    files.engine.destroy(&at).await.unwrap();
+    assert!(files.names().is_empty());
+    std::fs::write(files.path("tenant.db-wal"), "stale").unwrap();
+    for _ in 0..20 {
+        let mut connection = connected(&files, "tenant").await;
+        query(&mut *connection, "CREATE TABLE t (n)").await;
+        query(&mut *connection, "INSERT INTO t VALUES (1)").await;
+        connection.close().await;
+        files.engine.destroy(&at).await.unwrap();
+    }
+    assert!(files.names().is_empty());
+}
+
+#[tokio::test]
+async fn nothing_is_left_beside_a_closed_database() {
+    let files = Files::open();
+    let database = opened(&files, "tenant").await.database;
+    let mut one = database.connect().await.unwrap();
+    let two = database.connect().await.unwrap();
+    query(&mut *one, "CREATE TABLE t (n)").await;
+    query(&mut *one, "INSERT INTO t VALUES (1)").await;
+    assert!(files.names().contains(&"tenant.db-wal".to_owned()));
+    assert!(database.size().await.unwrap() > std::fs::metadata(files.path("tenant.db")).unwrap().len());
+    one.close().await;
+    two.close().await;
+    database.close().await.unwrap();
+    assert_eq!(files.names(), ["tenant.db"]);
+    let raw = rusqlite::Connection::open(files.path("tenant.db")).unwrap();
+    assert_eq!(raw.query_row("SELECT n FROM t", [], |row| row.get::<_, i64>(0)).unwrap(), 1);
+}
+
+#[tokio::test]
+async fn an_opened_and_unused_database_leaves_nothing_beside_it() {
+    let files = Files::open();
+    opened(&files, "tenant").await.database.close().await.unwrap();
+    assert_eq!(files.names(), ["tenant.db"]);
+}
+
+#[tokio::test]
+async fn commits_reach_the_disk() {
+    let files = Files::open();
+    let mut connection = files.connect("tenant").await;
+    assert_eq!(query(&mut *connection, "PRAGMA journal_mode").await, [[Value::Text("wal".into())]]);
+    assert_eq!(integer(&mut *connection, "PRAGMA synchronous").await, 2);
+    let mode = std::fs::metadata(files.path("tenant.db")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(std::fs::metadata(files.path("")).unwrap().permissions().mode() & 0o777, 0o700);
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_told_at_opening() {
+    let files = Files::open();
+    std::fs::write(files.path("text.db"), "no database at all. ".repeat(500)).unwrap();
+    let error = files.engine.open(&files.at("text")).await.unwrap_err();
+    assert!(matches!(error, EngineError::Statement { condition: Condition::NotADatabase, .. }), "{error:?}");
+    assert_eq!(error.to_string(), "file is not a database");
+}
+
+#[tokio::test]
+async fn an_empty_file_is_a_database() {
+    let files = Files::open();
+    std::fs::write(files.path("empty.db"), "").unwrap();
+    let mut connection = files.engine.open(&files.at("empty")).await.unwrap().connect().await.unwrap();
+    assert_eq!(integer(&mut *connection, "SELECT count(*) FROM sqlite_schema").await, 0);
+}
+
+#[tokio::test]
+async fn a_data_directory_that_vanished_and_came_back_is_used_again() {
+    let files = Files::open();
+    files.engine.create(&files.at("tenant")).await.unwrap();
+    std::fs::rename(files.path(""), files.directory.path().join("away")).unwrap();
+    assert!(matches!(files.engine.probe(&files.at("tenant")).await, Err(EngineError::Storage(_))));
+    assert!(matches!(files.engine.create(&files.at("other")).await, Err(EngineError::Storage(_))));
+    std::fs::create_dir(files.path("")).unwrap();
+    assert_eq!(files.engine.probe(&files.at("tenant")).await.unwrap(), Presence::Absent);
+    files.engine.create(&files.at("other")).await.unwrap();
+    std::fs::remove_dir_all(files.path("")).unwrap();
+    std::fs::rename(files.directory.path().join("away"), files.path("")).unwrap();
+    assert_eq!(files.engine.probe(&files.at("tenant")).await.unwrap(), Presence::Present);
+}
+
+#[tokio::test]
+async fn a_file_replaced_while_open_is_not_taken_for_the_old_one() {
+    let files = Files::open();
+    let database = opened(&files, "tenant").await.database;
+    let mut connection = database.connect().await.unwrap();
+    connection.ping().await.unwrap();
+    std::fs::rename(files.path("tenant.db"), files.path("old.db")).unwrap();
+    assert!(matches!(connection.ping().await, Err(EngineError::NoSuchDatabase)));
+    std::fs::write(files.path("tenant.db"), "").unwrap();
+    assert!(matches!(connection.ping().await, Err(EngineError::Closed)));
+    assert!(matches!(database.connect().await, Err(EngineError::Closed)));
+}
+
+#[tokio::test]
+async fn open_databases_take_no_thread() {
+    let files = Files::open();
+    let mut open = Vec::new();
+    for n in 0..100 {
+        open.push(opened(&files, &format!("t{n}")).await);
+    }
+    assert!(files.executor.threads() <= 3, "{}", files.executor.threads());
+}

@@ -15,14 +15,14 @@ pub(crate) struct Files {
 
 impl Files {
     pub(crate) fn open() -> Self {
-        Self::with(Config::default())
+        Self::with(&Config::default())
     }
 
-    pub(crate) fn with(config: Config) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+    pub(crate) fn with(config: &Config) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
         let executor = Executor::new(ExecutorConfig::default());
-        let config = Config { data_directory: Some(directory.path().join("data")), ..config };
-        let engine = Arc::new(SqliteEngine::new(config, executor.clone()).unwrap());
+        let config = Config { data_directory: Some(directory.path().join("data")), ..config.clone() };
+        let engine = Arc::new(SqliteEngine::new(config, executor.clone()).expect("an engine"));
         Self { engine, executor, directory }
     }
 
@@ -31,13 +31,14 @@ impl Files {
     }
 
     pub(crate) fn at(&self, name: &str) -> Location {
-        self.engine.locate(&name.parse().unwrap())
+        self.engine.locate(&name.parse().expect("a name"))
     }
 
     /// The names of all files, sorted.
     pub(crate) fn names(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(self.path("")).unwrap();
-        let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        let entries = std::fs::read_dir(self.path("")).expect("is there");
+        let mut names: Vec<_> =
+            entries.map(|e| e.expect("an entry").file_name().into_string().expect("UTF-8")).collect();
         names.sort();
         names
     }

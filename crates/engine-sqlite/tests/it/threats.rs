@@ -1,1 +1,364 @@
-//! To come.
+//! One test per threat of the threat model that this crate answers (`S-..`).
+use crate::support::Files;
+use rowhouse_engine::conformance::{failure, integer, query, run, unlimited, within};
+use rowhouse_engine::{Condition, Connection, EngineError, Options, SqlPolicy};
+use rowhouse_engine_sqlite::{Config, Limits};
+use rowhouse_types::{Request, Value};
+
+const POLICIES: [SqlPolicy; 2] = [SqlPolicy::Standard, SqlPolicy::Guarded];
+
+fn under(policy: SqlPolicy) -> Options {
+    Options { policy, ..within(5_000) }
+}
+
+async fn denied(connection: &mut dyn Connection, sql: &str, policy: SqlPolicy) {
+    let error = failure(connection, sql, under(policy)).await;
+    let EngineError::Statement { condition, message, .. } = &error else { panic!("{sql}: {error:?}") };
+    assert_eq!((*condition, message.as_str()), (Condition::Denied, "not authorized"), "{sql}");
+}
+
+#[tokio::test]
+async fn s01_s02_other_files_cannot_be_attached_however_it_is_spelt() {
+    let files = Files::open();
+    let mut victim = files.connect("victim").await;
+    query(&mut *victim, "CREATE TABLE secret (canary TEXT)").await;
+    query(&mut *victim, "INSERT INTO secret VALUES ('canary')").await;
+    let path = files.path("victim.db").into_os_string().into_string().unwrap();
+    let mut connection = files.connect("attacker").await;
+    let spellings = [
+        format!("ATTACH '{path}' AS v"),
+        format!("AtTaCh DaTaBaSe '{path}' AS v"),
+        format!("/* */ ATTACH /* */ '{path}' /* */ AS v"),
+        format!("-- x\nATTACH '{path}' AS v;"),
+        format!("ATTACH 'file:{path}?mode=ro' AS v"),
+        format!("ATTACH 'file:{path}?immutable=1' AS v"),
+        format!("ATTACH \"{path}\" AS v"),
+        format!("ATTACH ('{path}' || '') AS v"),
+        format!("ATTACH x'{}' AS v", path.bytes().map(|b| format!("{b:02x}")).collect::<String>()),
+        format!("EXPLAIN ATTACH '{path}' AS v"),
+        "ATTACH ':memory:' AS v".to_owned(),
+        "ATTACH '' AS v".to_owned(),
+    ];
+    for policy in POLICIES {
+        for sql in &spellings {
+            denied(&mut *connection, sql, policy).await;
+            let script = run(&mut *connection, Request::script(sql.as_str()), under(policy)).await;
+            assert!(
+                matches!(script, Err(EngineError::Statement { condition: Condition::Denied, .. })),
+                "{sql}"
+            );
+        }
+        denied(&mut *connection, "DETACH main", policy).await;
+        failure(&mut *connection, "SELECT canary FROM v.secret", under(policy)).await;
+        let trigger = format!("CREATE TRIGGER tr AFTER INSERT ON t BEGIN ATTACH '{path}' AS v; END");
+        failure(&mut *connection, &trigger, under(policy)).await;
+    }
+    // By argument, so that the text never holds the path.
+    let request = Request::execute_with("ATTACH ?1 AS v", vec![Value::Text(path)]);
+    let error = run(&mut *connection, request, unlimited()).await.unwrap_err();
+    assert!(matches!(error, EngineError::Statement { condition: Condition::Denied, .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn s03_vacuum_writes_no_file() {
+    let files = Files::open();
+    let mut connection = files.connect("tenant").await;
+    query(&mut *connection, "CREATE TABLE t (n)").await;
+    let target = files.path("copy.db");
+    for policy in POLICIES {
+        denied(&mut *connection, &format!("VACUUM INTO '{}'", target.display()), policy).await;
+        denied(&mut *connection, &format!("VACUUM main INTO 'file:{}'", target.display()), policy).await;
+        denied(&mut *connection, "VACUUM", policy).await;
+    }
+    assert!(!target.exists());
+    assert_eq!(integer(&mut *connection, "SELECT count(*) FROM t").await, 0);
+}
+
+#[tokio::test]
+async fn s04_s18_functions_and_tables_that_reach_out_are_denied() {
+    let files = Files::open();
+    let mut connection = files.connect("tenant").await;
+    query(&mut *connection, "CREATE TABLE t (n)").await;
+    query(&mut *connection, "CREATE VIEW w AS SELECT load_extension('x') AS n").await;
+    for policy in POLICIES {
+        for sql in [
+            "SELECT load_extension('/tmp/x.so')",
+            "SELECT LOAD_EXTENSION('x', 'y')",
+            "SELECT fts3_tokenizer('simple')",
+            "SELECT fts3_tokenizer('simple', x'00')",
+            "SELECT * FROM dbstat",
+            "SELECT count(*) FROM DbStat",
+            "CREATE VIRTUAL TABLE d USING dbstat",
+            "CREATE VIRTUAL TABLE temp.d USING dbstat(main)",
+        ] {
+            denied(&mut *connection, sql, policy).await;
+        }
+        failure(&mut *connection, "SELECT * FROM w", under(policy)).await;
+        failure(&mut *connection, "SELECT * FROM sqlite_dbpage", under(policy)).await;
+        failure(&mut *connection, "SELECT readfile('/etc/passwd')", under(policy)).await;
+    }
+    // The text search that is meant to be used works, also under the guarded policy.
+    for (policy, table) in POLICIES.into_iter().zip(["a", "b"]) {
+        let create = format!("CREATE VIRTUAL TABLE {table} USING fts5(body)");
+        run(&mut *connection, Request::execute(create), under(policy)).await.unwrap();
+        let insert = format!("INSERT INTO {table} VALUES ('rows of houses')");
+        run(&mut *connection, Request::execute(insert), under(policy)).await.unwrap();
+        let find = format!("SELECT count(*) FROM {table} WHERE {table} MATCH 'houses'");
+        let rows = run(&mut *connection, Request::execute(find), under(policy)).await.unwrap().0;
+        assert_eq!(rows, [[Value::Integer(1)]]);
+    }
+}
+
+#[tokio::test]
+async fn s05_the_schema_cannot_be_written() {
+    let files = Files::open();
+    let mut connection = files.connect("tenant").await;
+    query(&mut *connection, "CREATE TABLE t (n)").await;
+    denied(&mut *connection, "PRAGMA writable_schema=ON", SqlPolicy::Standard).await;
+    for sql in [
+        "UPDATE sqlite_schema SET sql = 'x'",
+        "DELETE FROM sqlite_master",
+        "INSERT INTO sqlite_schema VALUES (1,2,3,4,5)",
+    ] {
+        failure(&mut *connection, sql, unlimited()).await;
+    }
+    assert_eq!(query(&mut *connection, "PRAGMA integrity_check").await, [[Value::Text("ok".into())]]);
+}
+
+#[tokio::test]
+async fn s06_s11_pragmas_that_reach_beyond_this_database_are_denied() {
+    let files = Files::open();
+    let mut connection = files.connect("tenant").await;
+    for sql in [
+        "PRAGMA max_page_count=1073741823",
+        "PRAGMA hard_heap_limit=1",
+        "PRAGMA soft_heap_limit=1",
+        "PRAGMA temp_store_directory='/tmp'",
+        "PRAGMA data_store_directory='/tmp'",
+        "PRAGMA database_list",
+        "PRAGMA journal_mode=OFF",
+        "PRAGMA journal_mode=DELETE",
+        "PRAGMA main.journal_mode('memory')",
+        "PRAGMA synchronous=OFF",
+        "PRAGMA locking_mode=EXCLUSIVE",
+        "PRAGMA wal_autocheckpoint=0",
+        "PRAGMA wal_checkpoint(TRUNCATE)",
+        "PRAGMA cache_size=-4000000",
+        "PRAGMA mmap_size=1000000000",
+        "PRAGMA threads=8",
+        "PRAGMA temp_store=FILE",
+        "PRAGMA page_size=512",
+        "PRAGMA schema_version=9",
+        "PRAGMA trusted_schema=ON",
+        "PRAGMA cell_size_check=OFF",
+        "PRAGMA journal_size_limit=-1",
+        "PRAGMA query_only=ON",
+        "SELECT * FROM pragma_database_list",
+        "SELECT * FROM pragma_hard_heap_limit(1)",
+        "SELECT * FROM pragma_soft_heap_limit(1)",
+        "SELECT * FROM pragma_synchronous WHERE arg = 'off'",
+    ] {
+        let error = failure(&mut *connection, sql, unlimited()).await;
+        assert!(
+            matches!(error, EngineError::Statement { condition: Condition::Denied | Condition::Sql, .. }),
+            "{sql}: {error:?}"
+        );
+        assert!(!error.to_string().contains('/'), "{error}");
+        if sql.starts_with("PRAGMA") {
+            denied(&mut *connection, sql, SqlPolicy::Standard).await;
+            // Silently nothing, as with the original.
+            let rows =
+                run(&mut *connection, Request::execute(sql), under(SqlPolicy::Guarded)).await.unwrap().0;
+            assert!(rows.is_empty(), "{sql}: {rows:?}");
+        }
+    }
+    let mut sibling = files.connect("sibling").await;
+    query(&mut *sibling, "CREATE TABLE t AS SELECT zeroblob(100000) AS b").await;
+    assert_eq!(query(&mut *connection, "PRAGMA synchronous").await, [[Value::Integer(2)]]);
+    assert_eq!(query(&mut *connection, "PRAGMA journal_mode").await, [[Value::Text("wal".into())]]);
+}
+
+#[tokio::test]
+async fn s06_a_tenant_at_its_quota_cannot_grow() {
+    let limits = Limits { database_bytes: Some(1 << 20), ..Limits::default() };
+    let files = Files::with(&Config { limits, ..Config::default() });
+    let mut connection = files.connect("tenant").await;
+    query(&mut *connection, "CREATE TABLE t (b)").await;
+    let error = failure(&mut *connection, "INSERT INTO t VALUES (zeroblob(2000000))", unlimited()).await;
+    assert!(matches!(error, EngineError::Statement { condition: Condition::Full, .. }), "{error:?}");
+    assert_eq!(error.to_string(), "database or disk is full");
+    query(&mut *connection, "INSERT INTO t VALUES (zeroblob(1000))").await;
+}
+
+#[tokio::test]
+async fn s09_no_path_in_any_row_or_error() {
+    let files = Files::open();
+    let mut connection = files.connect("tenant").await;
+    for sql in [
+        "PRAGMA database_list",
+        "SELECT * FROM pragma_database_list",
+        "SELECT file FROM pragma_database_list()",
+    ] {
+        denied(&mut *connection, sql, SqlPolicy::Standard).await;
+    }
+    let guarded = run(
+        &mut *connection,
+        Request::execute("SELECT * FROM pragma_database_list"),
+        under(SqlPolicy::Guarded),
+    )
+    .await;
+    assert!(guarded.is_ok_and(|(rows, _)| rows.is_empty()));
+    std::fs::create_dir(files.path("dir.db")).unwrap();
+    std::fs::write(files.path("text.db"), "this is no database, but longer than a header is ".repeat(99))
+        .unwrap();
+    for name in ["dir", "text", "none"] {
+        let error = rowhouse_engine::Engine::open(&*files.engine, &files.at(name)).await.unwrap_err();
+        assert!(!format!("{error}").contains('/'), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn s12_an_endless_query_frees_its_thread() {
+    let files = Files::open();
+    let mut connection = files.connect("tenant").await;
+    for sql in [
+        "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c) SELECT count(*) FROM c",
+        "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c) SELECT group_concat(x) FROM c WHERE x = 2",
+    ] {
+        let error = failure(&mut *connection, sql, within(30)).await;
+        assert!(matches!(error, EngineError::TimedOut), "{sql}: {error:?}");
+    }
+    let script = "CREATE TABLE u (n); WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c) INSERT INTO u SELECT x FROM c;";
+    let error = run(&mut *connection, Request::script(script), within(100)).await.unwrap_err();
+    assert!(matches!(error, EngineError::TimedOut), "{error:?}");
+    assert_eq!(integer(&mut *connection, "SELECT count(*) FROM u").await, 0);
+}
+
+#[tokio::test]
+async fn s13_what_would_eat_memory_is_refused() {
+    let files = Files::open();
+    let mut connection = files.connect("tenant").await;
+    let deep = format!("SELECT 1{}", "+1".repeat(2_000));
+    let wide = format!("SELECT {}", vec!["1"; 3_000].join(","));
+    let many = format!("SELECT 1 {}", "UNION ALL SELECT 1 ".repeat(600));
+    let like = format!("SELECT 'a' LIKE '{}'", "%a".repeat(2_000));
+    let long = format!("SELECT '{}'", "x".repeat(5 << 20));
+    for sql in [
+        "SELECT randomblob(900000000)",
+        "SELECT zeroblob(900000000)",
+        "SELECT printf('%.*c', 900000000, 'x')",
+        "SELECT ?99999",
+        &deep,
+        &wide,
+        &many,
+        &like,
+        &long,
+    ] {
+        failure(&mut *connection, sql, within(5_000)).await;
+    }
+    let error = failure(&mut *connection, "SELECT zeroblob(900000000)", unlimited()).await;
+    assert!(matches!(error, EngineError::Statement { condition: Condition::TooBig, .. }), "{error:?}");
+    assert_eq!(error.to_string(), "string or blob too big");
+}
+
+#[tokio::test]
+async fn s16_nothing_of_a_session_reaches_the_next() {
+    let files = Files::open();
+    let mut connection = files.connect("tenant").await;
+    for sql in [
+        "PRAGMA foreign_keys=ON",
+        "PRAGMA recursive_triggers=ON",
+        "CREATE TEMP TABLE a (n)",
+        "CREATE TEMP VIEW v AS SELECT 1",
+        "CREATE VIRTUAL TABLE temp.f USING fts5(x)",
+        "BEGIN",
+        "INSERT INTO a VALUES (1)",
+    ] {
+        query(&mut *connection, sql).await;
+    }
+    connection.reset().await.unwrap();
+    assert_eq!(integer(&mut *connection, "PRAGMA foreign_keys").await, 0);
+    assert_eq!(integer(&mut *connection, "PRAGMA recursive_triggers").await, 0);
+    assert_eq!(integer(&mut *connection, "SELECT count(*) FROM sqlite_temp_schema").await, 0);
+    // And it is as hard as it was.
+    denied(&mut *connection, "ATTACH '' AS v", SqlPolicy::Standard).await;
+    query(&mut *connection, "CREATE TABLE t (n)").await;
+}
+
+#[tokio::test]
+async fn s17_a_crafted_schema_calls_no_function_behind_the_readers_back() {
+    let files = Files::open();
+    let mut connection = files.connect("tenant").await;
+    connection.close().await;
+    let raw = rusqlite::Connection::open(files.path("tenant.db")).unwrap();
+    raw.execute_batch("CREATE TABLE t (n); CREATE VIEW v AS SELECT fts3_tokenizer('simple') AS n; CREATE TRIGGER tr AFTER INSERT ON t BEGIN SELECT load_extension('x'); END;").unwrap();
+    drop(raw);
+    let database = rowhouse_engine::Engine::open(&*files.engine, &files.at("tenant")).await.unwrap();
+    connection = database.connect().await.unwrap();
+    let error = failure(&mut *connection, "SELECT * FROM v", unlimited()).await;
+    assert_eq!(error.to_string(), "unsafe use of fts3_tokenizer()");
+    failure(&mut *connection, "INSERT INTO t VALUES (1)", unlimited()).await;
+}
+
+#[tokio::test]
+async fn the_guarded_policy_denies_deleting_and_dropping_only() {
+    let files = Files::open();
+    let mut connection = files.connect("tenant").await;
+    let guarded = under(SqlPolicy::Guarded);
+    for sql in [
+        "CREATE TABLE t (n INTEGER PRIMARY KEY, s)",
+        "CREATE INDEX i ON t (s)",
+        "CREATE VIEW v AS SELECT 1",
+        "INSERT INTO t VALUES (1, 'a')",
+        "INSERT OR REPLACE INTO t VALUES (1, 'b')",
+        "REPLACE INTO t VALUES (1, 'c')",
+        "UPDATE t SET s = 'd'",
+        "ALTER TABLE t ADD COLUMN x",
+        "ALTER TABLE t RENAME COLUMN x TO y",
+        "ALTER TABLE t RENAME TO t2",
+        "ANALYZE",
+        "REINDEX",
+        "BEGIN",
+        "SAVEPOINT s",
+        "RELEASE s",
+        "COMMIT",
+    ] {
+        run(&mut *connection, Request::execute(sql), guarded)
+            .await
+            .unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+    for sql in ["DELETE FROM t2", "DROP TABLE t2", "DROP INDEX i", "DROP VIEW v"] {
+        denied(&mut *connection, sql, SqlPolicy::Guarded).await;
+    }
+    let rows = run(&mut *connection, Request::execute("SELECT * FROM pragma_table_info('t2')"), guarded)
+        .await
+        .unwrap()
+        .0;
+    assert!(rows.is_empty());
+}
+
+#[tokio::test]
+async fn a_statement_compiled_under_one_policy_is_not_run_under_the_other() {
+    let files = Files::open();
+    let mut connection = files.connect("tenant").await;
+    query(&mut *connection, "CREATE TABLE t (n)").await;
+    query(&mut *connection, "DELETE FROM t").await;
+    denied(&mut *connection, "DELETE FROM t", SqlPolicy::Guarded).await;
+    query(&mut *connection, "DELETE FROM t").await;
+    denied(&mut *connection, "DELETE FROM t", SqlPolicy::Guarded).await;
+}
+
+#[tokio::test]
+async fn harmless_pragmas_work() {
+    let files = Files::open();
+    let mut connection = files.connect("tenant").await;
+    query(&mut *connection, "CREATE TABLE t (n)").await;
+    query(&mut *connection, "PRAGMA user_version=5").await;
+    assert_eq!(integer(&mut *connection, "PRAGMA user_version").await, 5);
+    assert_eq!(query(&mut *connection, "PRAGMA table_info(t)").await.len(), 1);
+    assert_eq!(query(&mut *connection, "SELECT * FROM pragma_table_info('t')").await.len(), 1);
+    assert_eq!(query(&mut *connection, "PRAGMA journal_mode=wal").await, [[Value::Text("wal".into())]]);
+    assert!(query(&mut *connection, "PRAGMA busy_timeout=1").await.is_empty());
+    query(&mut *connection, "PRAGMA optimize").await;
+    assert_eq!(connection.state(), rowhouse_engine::SessionState::Clean);
+}

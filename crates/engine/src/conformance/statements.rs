@@ -66,7 +66,8 @@ pub async fn one_statement_is_run_at_a_time(harness: &impl Harness) {
 pub async fn blank_text_does_nothing(harness: &impl Harness) {
     let mut connection = connected(harness, "tenant").await;
     for sql in ["", "  \n", "-- comment", ";"] {
-        let (rows, outcome) = run(&mut *connection, Request::execute(sql), unlimited()).await.expect("does nothing");
+        let (rows, outcome) =
+            run(&mut *connection, Request::execute(sql), unlimited()).await.expect("does nothing");
         assert!(rows.is_empty() && outcome.affected.is_none(), "{sql:?}");
     }
 }
