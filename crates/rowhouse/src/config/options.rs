@@ -47,7 +47,7 @@ const MIB: u64 = 1 << 20;
 
 /// Every option, in the order of the documentation.
 pub const OPTIONS: &[Opt] = &[
-    opt("port", Kind::Integer(1, 65535), "9090", "The main port, which HTTP will use."),
+    opt("port", Kind::Integer(0, 65535), "9090", "The main port, which HTTP will use; 0 means any free one."),
     opt(
         "client_limit",
         Kind::Integer(1, 1_000_000),
