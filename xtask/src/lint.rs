@@ -19,7 +19,7 @@ pub(crate) fn run() -> Result<()> {
     let clippy =
         ["clippy", "--workspace", "--all-targets", "--features", "xtask/bench", "--", "-D", "warnings"];
     run::run(&mut run::cargo(&clippy))?;
-    let mut doc = run::cargo(&["doc", "--workspace", "--no-deps"]);
+    let mut doc = run::cargo(&["doc", "--workspace", "--no-deps", "--all-features"]);
     run::run(doc.env("RUSTDOCFLAGS", "-D warnings"))
 }
 
