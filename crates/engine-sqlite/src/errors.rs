@@ -47,11 +47,11 @@ pub(crate) fn translate(error: &rusqlite::Error) -> EngineError {
             return EngineError::Lost;
         }
     };
-    // A refused function is the one refusal that does not come with its own code.
+    // A refused function is the one refusal that does not come with its own code. The native code
+    // stays SQLite's: a protocol that shows SQLite's classes can still tell.
     let refused = native == ffi::SQLITE_ERROR
         && message.as_deref().is_some_and(|message| message.starts_with("not authorized to use function"));
-    let native = if refused { ffi::SQLITE_AUTH } else { native };
-    let condition = condition(native);
+    let condition = if refused { Condition::Denied } else { condition(native) };
     let message = match condition {
         Condition::Denied => NOT_AUTHORIZED.to_owned(),
         // The binding adds the path.

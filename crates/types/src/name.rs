@@ -96,9 +96,7 @@ impl FromStr for DatabaseName {
 fn is_device(stem: &str) -> bool {
     let is = |name: &str| stem.eq_ignore_ascii_case(name);
     let numbered = |prefix: &str| {
-        stem.len() == 4
-            && stem[..3].eq_ignore_ascii_case(prefix)
-            && matches!(stem.as_bytes()[3], b'1'..=b'9')
+        stem.len() == 4 && stem[..3].eq_ignore_ascii_case(prefix) && matches!(stem.as_bytes()[3], b'1'..=b'9')
     };
     is("con") || is("prn") || is("aux") || is("nul") || numbered("com") || numbered("lpt")
 }
@@ -148,8 +146,25 @@ mod tests {
     #[test]
     fn hostile_names_are_refused() {
         let hostile = [
-            "../x", "a/b", "a\\b", ".", "..", "%2e", "a?b", "a#b", "a\0b", "é", "ａ", "a b", "a\n", "x.db",
-            "CON", "nul", "Com1", "lpt9", ".rowhouse",
+            "../x",
+            "a/b",
+            "a\\b",
+            ".",
+            "..",
+            "%2e",
+            "a?b",
+            "a#b",
+            "a\0b",
+            "é",
+            "ａ",
+            "a b",
+            "a\n",
+            "x.db",
+            "CON",
+            "nul",
+            "Com1",
+            "lpt9",
+            ".rowhouse",
         ];
         for name in hostile {
             assert!(name.parse::<DatabaseName>().is_err(), "{name:?} was accepted");

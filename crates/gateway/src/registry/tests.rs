@@ -116,6 +116,8 @@ fn a_database_being_closed_is_opened_anew_only_afterwards() {
     assert!(matches!(table.admit(&name(2), &mut effects), Admission::Wait(..)));
     let Admission::Closing(closed) = table.admit(&name(0), &mut effects) else { panic!("draining") };
     table.closed(&name(0), &mut effects);
-    effects.wake.into_iter().for_each(|waker| drop(waker.send(())));
+    for waker in effects.wake {
+        waker.send(()).expect("watching");
+    }
     block_on(closed).expect("told");
 }

@@ -3,6 +3,10 @@ use crate::support::{Client, Home, Python, Server, text};
 use rustix::process::Signal;
 use std::fs;
 
+/// Arguments of a server that is refused before it serves.
+const START: [&str; 7] =
+    ["start", "0", "--tcp-address", "tcp://127.0.0.1:0", "--data-directory", "data", "--auto-connect"];
+
 #[test]
 fn the_servers_own_state_has_a_directory_no_database_can_be_named_after() {
     let home = Home::new();
@@ -23,9 +27,7 @@ fn a_missing_data_directory_is_made() {
 fn a_second_process_on_the_same_directory_is_refused_with_a_sentence() {
     let home = Home::new();
     let first = Server::start(&home, &["--auto-connect"]);
-    let arguments =
-        ["start", "0", "--tcp-address", "tcp://127.0.0.1:0", "--data-directory", "data", "--auto-connect"];
-    let output = home.run(&arguments);
+    let output = home.run(&START);
     let said = text(&output);
     assert!(matches!(output.status.code(), Some(1 | 2)), "{}: {said}", output.status);
     let names_the_cause = ["lock", "another", "already", "in use"].iter().any(|word| said.contains(word));
@@ -55,7 +57,7 @@ fn a_format_of_a_newer_version_is_refused() {
     Server::start(&home, &["--auto-connect"]).stop();
     let format = home.data().join(".rowhouse/format");
     fs::write(&format, "999999\n").expect("the state can be written");
-    let output = home.run(&["start", "0", "--data-directory", "data", "--auto-connect"]);
+    let output = home.run(&START);
     let said = text(&output);
     assert!(matches!(output.status.code(), Some(1 | 2)), "{}: {said}", output.status);
     assert!(said.contains("999999") && said.contains("newer"), "{said}");

@@ -21,12 +21,10 @@ VALID = msgpack.dumps(request("SELECT 1"))
 # What a stock router says is "Error processing request: " and Python's own words, which are taken
 # from Python here.
 NOT_ZLIB = {
-    "nothing": b"",
     "junk": b"junk",
     "raw msgpack": VALID,
     "gzip": gzip.compress(VALID),
     "a truncated stream": zlib.compress(VALID)[:-6],
-    "a damaged checksum": zlib.compress(VALID)[:-1] + b"\0",
 }
 
 NOT_A_MAP = {"list": [], "int": 5, "str": "x", "bool": True, "float": 1.5, "bytes": b"x"}
@@ -169,6 +167,8 @@ def router_errors(address):
 def refused(address):
     for what, payload in NOT_MSGPACK.items():
         refuses(address, zlib.compress(payload), what)
+    refuses(address, b"", "nothing")
+    refuses(address, zlib.compress(VALID)[:-4] + b"\0\0\0\0", "a stream with a wrong checksum")
     refuses(address, zlib.compress(VALID)[2:-4], "a stream without its header")
     refuses(address, b"\x78\xbb\0\0\0\0" + b"x" * 20, "a stream with a preset dictionary")
     refuses(address, encode(request("SELECT ?", [msgpack.ExtType(1, b"x")])), "an extension as a parameter")
@@ -191,6 +191,7 @@ def transport(endpoint):
     """Peers that do not speak ZMTP, or speak it against its rules, are closed."""
     greeting = b"\xff" + b"\0" * 8 + b"\x7f\x03\x01NULL".ljust(23, b"\0") + b"\0" * 32
     ready = b"\x04\x19\x05READY\x0bSocket-Type\0\0\0\x03REQ"
+    answers(endpoint, greeting + ready)
     closes(endpoint, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" + b"x" * 100, "HTTP")
     closes(endpoint, b"\0" * 100, "zeros")
     closes(endpoint, greeting.replace(b"NULL", b"NONE"), "an unknown mechanism")
@@ -198,7 +199,18 @@ def transport(endpoint):
     closes(endpoint, greeting + b"\x04\x0d\x05READY\x0bSo\xff\xff", "a damaged READY")
     closes(endpoint, greeting + ready + b"\x02" + b"\x7f" + b"\xff" * 7, "a frame of 2^63 bytes")
     closes(endpoint, greeting + ready + b"\x02\0\0\x01" + b"\0" * 5, "a frame of 1 TiB")
-    # Peers that stop amid the greeting hold nobody up: `main` asks again while they are there.
+
+
+def answers(endpoint, hello):
+    """The bytes that `transport` spoils are right: a request after them gets its reply."""
+    payload = encode(request("SELECT 1"))
+    with socket.create_connection(endpoint, 10) as connection:
+        connection.sendall(hello + b"\x01\0\0" + bytes([len(payload)]) + payload)
+        received = b""
+        while b"\x78\x9c" not in received:
+            chunk = connection.recv(4096)
+            expect(chunk != b"", True, f"an answer after {received!r}")
+            received += chunk
 
 
 def closes(endpoint, data, what):
