@@ -136,11 +136,9 @@ def errors(client):
     client.execute("INSERT INTO errors VALUES (1, 1)")
     for what, sql, params, kind, message in ERRORS:
         expect_error(client.execute(sql, *params), kind, f"{kind}: {message}", what)
-    # The original says no more than that; which function it was may follow.
-    error = client.execute("SELECT load_extension('x')")["error"]
-    expect(error["type"], OPERATIONAL, "load_extension")
-    refused = error["message"].startswith(f"{OPERATIONAL}: not authorized")
-    expect(refused, True, f"load_extension is not authorized ({error['message']})")
+    # An OperationalError in the original, whose SQLite refuses it as it runs, not as it is compiled.
+    message = client.execute("SELECT load_extension('x')")["error"]["message"]
+    expect("not authorized" in message, True, f"load_extension is not authorized ({message})")
     rows = items(client.execute("SELECT id, x FROM errors"), "after the errors")
     expect(rows, [[1, 1]], "the table after the errors")
     # The original repeats an earlier statement's error if this follows one directly.
