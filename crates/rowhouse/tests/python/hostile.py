@@ -196,9 +196,16 @@ def transport(endpoint):
     closes(endpoint, b"\0" * 100, "zeros")
     closes(endpoint, greeting.replace(b"NULL", b"NONE"), "an unknown mechanism")
     closes(endpoint, greeting + b"\x06" + b"\x7f" + b"\xff" * 7, "an endless command")
-    closes(endpoint, greeting + b"\x04\x0d\x05READY\x0bSo\xff\xff", "a damaged READY")
+    closes(endpoint, greeting + b"\x04\x0b\x05READY\x0bSo\xff\xff", "a damaged READY")
     closes(endpoint, greeting + ready + b"\x02" + b"\x7f" + b"\xff" * 7, "a frame of 2^63 bytes")
     closes(endpoint, greeting + ready + b"\x02\0\0\x01" + b"\0" * 5, "a frame of 1 TiB")
+    # Peers that stop amid the greeting hold nobody up.
+    stalled = [socket.create_connection(endpoint, 10) for _ in range(20)]
+    for connection in stalled:
+        connection.sendall(greeting[:11])
+    answers(endpoint, greeting + ready)
+    for connection in stalled:
+        connection.close()
 
 
 def answers(endpoint, hello):
