@@ -1,7 +1,7 @@
 //! L1, the port to databases: an [`Engine`] opens a [`Database`], a [`Database`] opens [`Connection`]s.
 //!
 //! The port names no engine's types. What every engine must do is written as tests in
-//! [`conformance`]; an engine's own test suite calls [`conformance!`].
+//! `conformance` (a feature); an engine's own test suite calls `conformance!`.
 mod batch;
 #[cfg(feature = "conformance")]
 pub mod conformance;

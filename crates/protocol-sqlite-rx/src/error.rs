@@ -4,6 +4,9 @@ use rowhouse_gateway::{AcquireError, ConnectError, OpenError};
 use rowhouse_types::{ErrorCode, Reportable};
 use rowhouse_wire::sqlite_rx::{Class, Fault};
 
+/// SQLite's result code for a plain error.
+const SQLITE_ERROR: i32 = 1;
+
 /// A name that leads nowhere, whatever the reason: one text, for strangers must not learn which.
 pub(crate) fn not_found(database: &str, code: ErrorCode, hint: Option<String>) -> Fault {
     Fault::router(code, format!("Database '{database}' not found")).with_hint(hint)
@@ -30,6 +33,10 @@ pub(crate) fn engine(database: &str, error: &EngineError) -> Fault {
     let class = match error {
         EngineError::TimedOut => return timed_out(database, code, hint),
         EngineError::NoSuchDatabase | EngineError::NameTaken => return not_found(database, code, hint),
+        // SQLite calls a refused function a plain error, and so does the original.
+        EngineError::Statement { condition: Condition::Denied, native: SQLITE_ERROR, .. } => {
+            Class::OperationalError
+        }
         EngineError::Statement { condition, .. } => class_of(*condition),
         EngineError::Misuse(Misuse::NotUtf8 { .. }) | EngineError::Storage(_) => Class::OperationalError,
         EngineError::Misuse(_) => Class::ProgrammingError,

@@ -1,4 +1,4 @@
-//! The log: one line for each thing that happened.
+//! The log: one line for each thing that happened; openings and closings, which are everyday, at `debug`.
 use rowhouse_gateway::{Event, Observer};
 use std::error::Error;
 
@@ -11,10 +11,10 @@ impl Observer for Log {
         match event {
             Event::DatabaseCreated { database } => tracing::info!(%database, "database created"),
             Event::DatabaseOpened { database, took } => {
-                tracing::info!(%database, took_ms = took.as_secs_f64() * 1000.0, "database opened");
+                tracing::debug!(%database, took_ms = took.as_secs_f64() * 1000.0, "database opened");
             }
             Event::DatabaseClosed { database, reason } => {
-                tracing::info!(%database, ?reason, "database closed");
+                tracing::debug!(%database, ?reason, "database closed");
             }
             Event::OpenFailed { database, code, error } => {
                 tracing::warn!(%database, %code, error = %chain(*error), "database not opened");

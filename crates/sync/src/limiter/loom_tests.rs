@@ -18,7 +18,8 @@ const PREEMPTIONS: usize = 3;
 
 fn explore(model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(PREEMPTIONS);
+    // A deeper search is asked for by LOOM_MAX_PREEMPTIONS.
+    builder.preemption_bound = builder.preemption_bound.or(Some(PREEMPTIONS));
     builder.check(model);
 }
 
