@@ -49,7 +49,8 @@ impl Envelope {
     ///
     /// When it is no zlib stream, is cut short, or holds more than `limit` bytes.
     pub fn unpack(&mut self, packed: &[u8], limit: usize) -> Result<Vec<u8>, BadEnvelope> {
-        if !has_zlib_header(packed) {
+        let [method, flags, ..] = *packed else { return Err(BadEnvelope::Truncated) };
+        if !is_zlib_header(method, flags) {
             return Err(BadEnvelope::Header);
         }
         self.inflate.reset(true);
@@ -99,9 +100,8 @@ impl Envelope {
     }
 }
 
-/// Whether `bytes` begin with the two bytes of RFC 1950: deflate, a window of at most 32 KiB, check bits.
-fn has_zlib_header(bytes: &[u8]) -> bool {
-    let [method, flags, ..] = *bytes else { return false };
+/// Whether a zlib stream begins so (RFC 1950): deflate, a window of at most 32 KiB, check bits.
+fn is_zlib_header(method: u8, flags: u8) -> bool {
     method & 0x0f == 8 && method >> 4 <= 7 && u16::from_be_bytes([method, flags]).is_multiple_of(31)
 }
 
@@ -156,7 +156,7 @@ mod tests {
     fn other_formats_and_cut_streams_are_told_apart() {
         let mut envelope = Envelope::default();
         assert_eq!(envelope.unpack(&[0x1f, 0x8b, 8, 0], LIMIT), Err(BadEnvelope::Header));
-        assert_eq!(envelope.unpack(b"", LIMIT), Err(BadEnvelope::Header));
+        assert_eq!(envelope.unpack(b"", LIMIT), Err(BadEnvelope::Truncated));
         let packed = envelope.pack(&[7; 3000]);
         assert_eq!(envelope.unpack(&packed[..packed.len() - 5], LIMIT), Err(BadEnvelope::Truncated));
     }
