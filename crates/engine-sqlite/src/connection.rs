@@ -130,7 +130,11 @@ impl Connection for SqliteConnection {
     }
 
     fn state(&self) -> SessionState {
-        self.control.state()
+        match self.slot {
+            Slot::Home(_) => self.control.state(),
+            // What an abandoned request leaves behind is known only when it has ended.
+            Slot::Away(_) | Slot::Lost => SessionState::Stateful,
+        }
     }
 
     fn ping(&mut self) -> BoxFuture<'_, Result<(), EngineError>> {

@@ -69,6 +69,7 @@ macro_rules! conformance {
             a_refused_result_undoes_what_it_wrote
             a_deadline_interrupts_and_the_connection_stays_usable
             dropping_the_rows_interrupts_the_statement
+            a_connection_left_midway_is_not_clean
             reset_rolls_back
             reset_drops_temporary_objects
             a_transaction_is_seen_by_others_once_committed

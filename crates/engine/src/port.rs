@@ -140,6 +140,9 @@ pub trait Connection: Debug + Send + 'static {
     fn run(&mut self, request: Request, options: Options) -> Chunks<'_>;
 
     /// What it holds for its borrower, as of the last request that ended.
+    ///
+    /// Never `Clean` while a request is under way that was dropped before its end, nor when the
+    /// connection is lost: only [`Connection::reset`] can tell then.
     fn state(&self) -> SessionState;
 
     /// Checks that the other end answers.

@@ -29,6 +29,22 @@ pub async fn dropping_the_rows_interrupts_the_statement(harness: &impl Harness) 
     assert_eq!(connection.state(), SessionState::Clean);
 }
 
+/// A request that was left midway may still take effect on the connection: until reset has
+/// waited for it, the connection is not fit for others.
+pub async fn a_connection_left_midway_is_not_clean(harness: &impl Harness) {
+    let mut connection = connected(harness, "tenant").await;
+    query(&mut *connection, "CREATE TABLE t (n INTEGER)").await;
+    for _ in 0..20 {
+        drop(connection.run(Request::execute("BEGIN"), unlimited()));
+        assert_ne!(connection.state(), SessionState::Clean);
+        connection.reset().await.expect("resets");
+        assert_eq!(connection.state(), SessionState::Clean);
+        query(&mut *connection, "INSERT INTO t VALUES (1)").await;
+        assert_eq!(connection.state(), SessionState::Clean, "the insertion is no part of a transaction");
+    }
+    assert_eq!(integer(&mut *connection, "SELECT count(*) FROM t").await, 20);
+}
+
 /// What a borrower left uncommitted is gone.
 pub async fn reset_rolls_back(harness: &impl Harness) {
     let mut connection = connected(harness, "tenant").await;
