@@ -108,6 +108,8 @@ impl SqliteConnection {
         if self.control.state() == SessionState::Clean {
             return Ok(());
         }
+        let has_turn = matches!(&self.slot, Slot::Home(handle) if handle.writer.is_some());
+        let _turn = if has_turn { None } else { self.shared.turn_to_open().await? };
         let handle = self.take()?;
         self.control.arm(None);
         let handle = self.shared.executor.call(move || handle.reset()).await??;

@@ -12,7 +12,7 @@ pub(crate) struct Control {
     /// Nanoseconds since `epoch`; `u64::MAX` is never.
     deadline: AtomicU64,
     cancelled: AtomicBool,
-    /// Set while housekeeping that must not be interrupted runs.
+    /// Set while what must not be interrupted runs: housekeeping, and a commit to its end.
     masked: AtomicBool,
     state: AtomicU8,
 }

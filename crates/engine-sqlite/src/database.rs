@@ -5,7 +5,7 @@ use crate::executor::Executor;
 use crate::handle::{Handle, Source};
 use futures::future::BoxFuture;
 use rowhouse_engine::{Connection, Database, EngineError};
-use rowhouse_sync::Limiter;
+use rowhouse_sync::{Limiter, Permit, Refused};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,6 +28,21 @@ pub(crate) struct SqliteDatabase {
     /// Of a file: the connection that opening it took, for whoever connects first. Of memory: the
     /// one that keeps it.
     opened: Mutex<Option<Box<Handle>>>,
+}
+
+// === impl Shared ===
+
+impl Shared {
+    /// Waits for the turn to write where a connection cannot be opened without it.
+    pub(crate) async fn turn_to_open(&self) -> Result<Option<Permit>, EngineError> {
+        if !self.source.is_exclusive() {
+            return Ok(None);
+        }
+        self.writer.acquire().await.map(Some).map_err(|refused| match refused {
+            Refused::QueueFull => crate::errors::too_many_waiting(),
+            Refused::Closed => EngineError::Closed,
+        })
+    }
 }
 
 // === impl SqliteDatabase ===
@@ -54,6 +69,8 @@ impl SqliteDatabase {
         {
             return Ok(handle);
         }
+        // Memory cannot be opened while it is being written.
+        let _turn = self.shared.turn_to_open().await?;
         let (source, config) = (self.shared.source.clone(), self.shared.config.clone());
         self.shared.executor.call(move || Handle::open(&source, &config).map(Box::new)).await?
     }

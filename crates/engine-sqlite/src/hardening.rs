@@ -70,6 +70,13 @@ fn callbacks(
         std::thread::sleep(nap.min(LONGEST_NAP));
         true
     }))?;
+    // What has begun to commit is not interrupted any more: SQLite may look once more after the
+    // commit, and would call interrupted what has taken effect.
+    let at_commit = control.clone();
+    connection.commit_hook(Some(move || {
+        at_commit.mask(true);
+        false
+    }))?;
     let gatekeeper = gatekeeper.clone();
     connection.authorizer(Some(move |context: rusqlite::hooks::AuthContext<'_>| gatekeeper.judge(context)))
 }

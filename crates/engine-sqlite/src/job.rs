@@ -211,8 +211,15 @@ fn prepare<'c>(handle: &'c Handle, sql: &str) -> Result<Prepared<'c>, Halt> {
     prepared.map_err(|error| {
         // Compiling looks at what follows the first statement too; if the first one is fine, the
         // fault is that something follows.
-        let first = Batch::new(connection, sql).next();
-        let follows = matches!(error, rusqlite::Error::MultipleStatement) || matches!(first, Ok(Some(_)));
+        // A lock or a deadline, met while compiling, says nothing of the text.
+        let plain = match &error {
+            rusqlite::Error::SqliteFailure(error, _) | rusqlite::Error::SqlInputError { error, .. } => {
+                error.extended_code & 0xff == rusqlite::ffi::SQLITE_ERROR
+            }
+            _ => false,
+        };
+        let follows = matches!(error, rusqlite::Error::MultipleStatement)
+            || (plain && matches!(Batch::new(connection, sql).next(), Ok(Some(_))));
         if follows { Misuse::MultipleStatements.into() } else { interpret(&error, &handle.control).into() }
     })
 }
@@ -221,8 +228,9 @@ fn take_turn(handle: &Handle) -> Result<(), Halt> {
     if handle.writer.is_some() { Ok(()) } else { Err(Halt::NeedsWriter) }
 }
 
-/// Fails when the request must stop.
+/// Fails when the request must stop; from here on it can be interrupted, until it commits.
 fn proceed(handle: &Handle) -> Result<(), Halt> {
+    handle.control.mask(false);
     handle.control.stop().map_or(Ok(()), |stop| Err(Halt::Failed(stop.into())))
 }
 

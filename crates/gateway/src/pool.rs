@@ -101,30 +101,36 @@ impl Pool {
         lease: Lease,
         deadline: Option<Instant>,
     ) -> Result<Session, AcquireError> {
-        let permit = self.permit(deadline).await?;
+        let started = Instant::now();
+        let latest = started + self.shared.limits.acquire_timeout;
+        let until = deadline.map_or(latest, |deadline| deadline.min(latest));
+        let late = || AcquireError::TimedOut {
+            waited: started.elapsed(),
+            limit: self.shared.limits.pool_size.get(),
+        };
+        let permit = self.permit(until).await?.ok_or_else(late)?;
         let idle = self.idle().pop();
         let connection = match idle {
             Some(idle) => idle.connection,
-            None => self.shared.database.connect().await.map_err(AcquireError::Connect)?,
+            None => {
+                let connecting = timeout_at(until.into(), self.shared.database.connect());
+                connecting.await.map_err(|_elapsed| late())?.map_err(AcquireError::Connect)?
+            }
         };
         Ok(Session { pool: self.clone(), loan: Some(Loan { connection, permit, lease }) })
     }
 
-    async fn permit(&self, deadline: Option<Instant>) -> Result<Permit, AcquireError> {
+    /// A permit, or `None` if none came free in time.
+    async fn permit(&self, until: Instant) -> Result<Option<Permit>, AcquireError> {
         let Shared { limiter, limits, .. } = &*self.shared;
         if let Some(permit) = limiter.try_acquire() {
-            return Ok(permit);
+            return Ok(Some(permit));
         }
-        let started = Instant::now();
-        let latest = started + limits.acquire_timeout;
-        let until = deadline.map_or(latest, |deadline| deadline.min(latest));
         match timeout_at(until.into(), limiter.acquire()).await {
-            Ok(Ok(permit)) => Ok(permit),
+            Ok(Ok(permit)) => Ok(Some(permit)),
             Ok(Err(Refused::QueueFull)) => Err(AcquireError::QueueFull { limit: limits.queue }),
             Ok(Err(Refused::Closed)) => Err(AcquireError::Closed),
-            Err(_elapsed) => {
-                Err(AcquireError::TimedOut { waited: started.elapsed(), limit: limits.pool_size.get() })
-            }
+            Err(_elapsed) => Ok(None),
         }
     }
 

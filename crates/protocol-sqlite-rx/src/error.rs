@@ -67,6 +67,12 @@ pub(crate) fn too_many_sessions(limit: usize) -> Fault {
     Fault::router(ErrorCode::ConnectionLimitReached, message).with_hint(Some(hint))
 }
 
+/// The error, with one more thing to know in its hint.
+pub(crate) fn with_note(fault: Fault, note: &str) -> Fault {
+    let hint = fault.hint.as_deref().map_or_else(|| note.to_owned(), |hint| format!("{note}; {hint}"));
+    fault.with_hint(Some(hint))
+}
+
 fn timed_out(database: &str, code: ErrorCode, hint: Option<String>) -> Fault {
     Fault::router(code, format!("Timeout waiting for response from database '{database}'")).with_hint(hint)
 }

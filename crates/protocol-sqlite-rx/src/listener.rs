@@ -86,7 +86,9 @@ impl Listener {
         };
         let shared = shared.clone();
         peers.spawn(async move {
-            if let Err(error) = Peer::serve(stream, shared).await {
+            let abort = shared.context.abort.clone();
+            let served = abort.run_until_cancelled(Peer::serve(stream, shared)).await;
+            if let Some(Err(error)) = served {
                 tracing::debug!(%from, %error, "peer ended");
             }
             drop(permit);

@@ -3,6 +3,7 @@ use crate::health;
 use crate::session::Session;
 use crate::shared::Shared;
 use crate::transport::{Packed, Transport, TransportError};
+use bytes::Bytes;
 use rowhouse_types::ErrorCode;
 use rowhouse_wire::sqlite_rx::{BadEnvelope, Call, Fault, ReplyWriter, decode};
 use std::sync::Arc;
@@ -70,15 +71,35 @@ impl Peer {
         let Self { transport, session, shared } = self;
         let reply = tokio::select! {
             biased;
-            reply = reply(shared, session, &request.payload) => reply,
+            reply = reply(shared, session, request.payload) => reply,
             error = transport.left() => return Err(error),
         };
-        let packed = shared.with_envelope(|envelope| envelope.pack(&reply));
+        let size = reply.len();
+        let packed =
+            offload(shared, size, move |shared| shared.with_envelope(|envelope| envelope.pack(&reply)));
+        let packed = packed.await;
         self.transport.send(request.envelope, packed).await
     }
 }
 
-async fn reply(shared: &Shared, session: &mut Session, payload: &[u8]) -> Vec<u8> {
+/// Larger messages are packed and unpacked on a thread of their own, for that takes long enough to
+/// be felt by other peers.
+const OFFLOAD: usize = 32 * 1024;
+
+async fn offload<T: Send + 'static>(
+    shared: &Arc<Shared>,
+    size: usize,
+    work: impl FnOnce(&Shared) -> T + Send + 'static,
+) -> T {
+    if size < OFFLOAD {
+        return work(shared);
+    }
+    let shared = shared.clone();
+    let worked = tokio::task::spawn_blocking(move || work(&shared)).await;
+    worked.expect("neither packing nor decoding panics, whatever the bytes")
+}
+
+async fn reply(shared: &Arc<Shared>, session: &mut Session, payload: Bytes) -> Vec<u8> {
     match try_reply(shared, session, payload).await {
         Ok(reply) => reply,
         Err(fault) => {
@@ -88,10 +109,14 @@ async fn reply(shared: &Shared, session: &mut Session, payload: &[u8]) -> Vec<u8
     }
 }
 
-async fn try_reply(shared: &Shared, session: &mut Session, payload: &[u8]) -> Result<Vec<u8>, Fault> {
-    let limit = shared.context.settings.max_request_bytes;
-    let unpacked = shared.with_envelope(|envelope| envelope.unpack(payload, limit));
-    let incoming = decode(&unpacked.map_err(bad_envelope)?)?;
+async fn try_reply(shared: &Arc<Shared>, session: &mut Session, payload: Bytes) -> Result<Vec<u8>, Fault> {
+    let size = payload.len();
+    let incoming = offload(shared, size, move |shared| {
+        let limit = shared.context.settings.max_request_bytes;
+        let unpacked = shared.with_envelope(|envelope| envelope.unpack(&payload, limit));
+        decode(&unpacked.map_err(bad_envelope)?)
+    });
+    let incoming = incoming.await?;
     match incoming.call {
         Call::HealthCheck => Ok(health::report(shared, &incoming.database).await),
         Call::Run(request) => {

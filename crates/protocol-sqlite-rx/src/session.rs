@@ -72,20 +72,26 @@ impl Session {
         }
         let mut borrowed = match self.pinned.remove(&target) {
             Some(pinned) => pinned.borrowed,
+            // Refused before it runs: afterwards it may have taken effect.
+            None if PINNED_MAX <= self.pinned.len() => return Err(error::too_many_sessions(PINNED_MAX)),
             None => {
                 let connecting = self.shared.context.gateway.connect(&target, Some(deadline));
                 connecting.await.map_err(|error| error::connect(database, &error))?
             }
         };
         // A request that makes no sense is told so only after its database was found, as ever.
+        let before = borrowed.state();
         let ran = match request {
             Ok(request) => self.run_on(&mut borrowed, &target, request, deadline).await,
             Err(fault) => Err(fault),
         };
-        if borrowed.state() != SessionState::Clean {
-            if PINNED_MAX <= self.pinned.len() {
-                return Err(error::too_many_sessions(PINNED_MAX));
-            }
+        let after = borrowed.state();
+        let ran = ran.map_err(|fault| match (before, after) {
+            (SessionState::Transaction, SessionState::Transaction) => fault,
+            (SessionState::Transaction, _) => error::with_note(fault, "the transaction was rolled back"),
+            _ => fault,
+        });
+        if after != SessionState::Clean {
             let until = Instant::now() + idle_transaction_timeout;
             self.pinned.insert(target, Pinned { borrowed, until });
         }
@@ -128,9 +134,13 @@ impl Session {
             max_bytes: settings.max_result_bytes,
         };
         let kind = Kind::of(&request);
-        let (reply, outcome) = collect(borrowed, request, options)
-            .await
-            .map_err(|error| error::engine(&target.to_string(), &error))?;
+        let (reply, outcome) = collect(borrowed, request, options).await.map_err(|error| {
+            let fault = error::engine(&target.to_string(), &error);
+            match kind {
+                Kind::Script { .. } => error::with_note(fault, "what the script did before stays"),
+                _ => fault,
+            }
+        })?;
         let cursor = self.cursor(target);
         cursor.record(kind, outcome);
         Ok(reply.finish(cursor.affected, Some(cursor.last_row).filter(|&key| key != 0)))

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio_util::sync::CancellationToken;
 
 /// What every peer is served with.
 #[derive(Clone, Debug)]
@@ -16,6 +17,8 @@ pub struct Context {
     pub gateway: Gateway,
     /// Tells when no new work may be taken on, and waits for what is under way.
     pub drain: Drain,
+    /// Ends peers at once, interrupting what they run.
+    pub abort: CancellationToken,
     /// The limit of client connections, over all listeners.
     pub clients: Limiter,
     /// How peers are served.

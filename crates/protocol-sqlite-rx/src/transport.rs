@@ -9,7 +9,7 @@ use std::io;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
 /// How much is read at once.
 const READ_SIZE: usize = 16 * 1024;
@@ -69,6 +69,8 @@ impl Transport {
         write_timeout: Duration,
     ) -> Result<Self, TransportError> {
         stream.set_nodelay(true)?;
+        // A host that vanished says nothing: the kernel asks, and its place comes free.
+        rustix::net::sockopt::set_socket_keepalive(&stream, true).map_err(io::Error::from)?;
         let config = ConnectionConfig::new(Role::Server, SocketType::Router)
             .max_message_size(max_message_bytes.saturating_add(FRAMING_ALLOWANCE));
         let codec = Connection::new(config);
@@ -160,9 +162,11 @@ impl Transport {
     }
 
     async fn flush(&mut self) -> Result<(), TransportError> {
+        // One deadline for all of it: a peer that reads byte by byte must not hold what it holds for ever.
+        let until = tokio::time::Instant::now() + self.write_timeout;
         while self.codec.has_pending_transmit() {
             let chunks = self.codec.transmit_chunks_capped(64);
-            let written = timeout(self.write_timeout, self.stream.write_vectored(&chunks))
+            let written = timeout_at(until, self.stream.write_vectored(&chunks))
                 .await
                 .map_err(|_elapsed| TransportError::TooSlow("read a reply"))??;
             drop(chunks);

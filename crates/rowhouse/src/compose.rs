@@ -8,6 +8,7 @@ use rowhouse_protocol_sqlite_rx::{Context, Settings};
 use rowhouse_sync::{Drain, Limiter};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 
 /// The databases could not be made ready.
 #[derive(Debug, thiserror::Error)]
@@ -52,10 +53,17 @@ pub(crate) async fn gateway(config: &Config) -> Result<Composed, ComposeError> {
 }
 
 /// What sqlite_rx clients are served with.
-pub(crate) fn sqlite_rx(config: &Config, gateway: &Gateway, clients: &Limiter, drain: &Drain) -> Context {
+pub(crate) fn sqlite_rx(
+    config: &Config,
+    gateway: &Gateway,
+    clients: &Limiter,
+    drain: &Drain,
+    abort: &CancellationToken,
+) -> Context {
     Context {
         gateway: gateway.clone(),
         drain: drain.clone(),
+        abort: abort.clone(),
         clients: clients.clone(),
         settings: Settings {
             policy: config.sql_policy,

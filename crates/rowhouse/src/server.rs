@@ -10,6 +10,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// A configured server, not started.
@@ -32,6 +33,7 @@ pub struct Running {
     config: Config,
     composed: Composed,
     drain: Drain,
+    abort: CancellationToken,
     tasks: TaskTracker,
     /// Held for its lock until everything is closed.
     state: Option<State>,
@@ -116,12 +118,12 @@ impl Server {
                 .push(format!("sqlite_rx on {address} is reachable from other machines, without encryption"));
         }
         let composed = compose::gateway(&config).await?;
-        let (drain, tasks) = (Drain::new(), TaskTracker::new());
+        let (drain, abort, tasks) = (Drain::new(), CancellationToken::new(), TaskTracker::new());
         let clients = Limiter::new(config.client_limit, 0);
-        let context = compose::sqlite_rx(&config, &composed.gateway, &clients, &drain);
+        let context = compose::sqlite_rx(&config, &composed.gateway, &clients, &drain, &abort);
         tasks.spawn(socket.serve(context));
         let listeners = vec![Listening { protocol: "sqlite_rx", address }];
-        Ok(Running { listeners, warnings, config, composed, drain, tasks, state })
+        Ok(Running { listeners, warnings, config, composed, drain, abort, tasks, state })
     }
 }
 
@@ -223,18 +225,19 @@ impl Running {
     ///
     /// When requests in flight did not end within `drain_timeout`; what they did not commit is undone.
     pub async fn shut_down(self) -> Result<(), StopError> {
-        let Self { config, composed, drain, tasks, state, .. } = self;
+        let Self { config, composed, drain, abort, tasks, state, .. } = self;
         drain.begin();
         tasks.close();
-        let ended = timeout(config.drain_timeout, tasks.wait()).await;
-        if ended.is_err() {
-            // Whoever still holds a session keeps its database from closing; the log is safe as it is.
-            return Err(StopError::TookTooLong(config.drain_timeout));
+        let late = timeout(config.drain_timeout, tasks.wait()).await.is_err();
+        if late {
+            // Interrupts what they run, so that every database still closes.
+            abort.cancel();
+            tasks.wait().await;
         }
         composed.gateway.shut_down().await;
         composed.executor.shut_down();
         drop(state);
-        Ok(())
+        if late { Err(StopError::TookTooLong(config.drain_timeout)) } else { Ok(()) }
     }
 }
 

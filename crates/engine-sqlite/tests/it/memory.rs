@@ -66,3 +66,22 @@ async fn readers_and_writers_take_turns() {
     futures::join!(many(&mut *one), many(&mut *two));
     assert_eq!(integer(&mut *one, "SELECT count(*) FROM t").await, 101);
 }
+
+#[tokio::test]
+async fn a_connection_opened_during_a_transaction_waits_for_its_turn() {
+    let files = Files::open();
+    let database = memory(&files).await;
+    let mut one = database.connect().await.unwrap();
+    query(&mut *one, "CREATE TABLE t (n)").await;
+    query(&mut *one, "BEGIN").await;
+    query(&mut *one, "INSERT INTO t VALUES (1)").await;
+    let two = async {
+        let mut two = database.connect().await.unwrap();
+        integer(&mut *two, "SELECT count(*) FROM t").await
+    };
+    let commit = async {
+        tokio::task::yield_now().await;
+        query(&mut *one, "COMMIT").await;
+    };
+    assert_eq!(futures::join!(two, commit).0, 1);
+}

@@ -71,3 +71,22 @@ fn a_hundred_databases_leave_no_log() {
     let files: Vec<_> = names.iter().map(|name| format!("{name}.db")).collect();
     assert_eq!(home.listing(), files);
 }
+
+#[test]
+fn what_takes_too_long_is_interrupted_and_every_database_still_closes() {
+    let Some(python) = Python::find() else { return };
+    let home = Home::new();
+    let server = Server::start(&home, &["--auto-connect", "--auto-create", "--set", "drain_timeout=200ms"]);
+    let mut busy = Client::connect(&python, &server);
+    let mut watcher = Client::connect(&python, &server);
+    watcher.rows("idle", "CREATE TABLE t (x)");
+    let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n";
+    busy.send(&json!({ "query": endless, "database_name": "slow" }));
+    while watcher.health()["dynamic_databases"]["slow"].is_null() {
+        std::thread::yield_now();
+    }
+    let output = server.end(Signal::TERM);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    assert!(text(&output).contains("drain_timeout"), "{}", text(&output));
+    assert_eq!(home.listing(), ["idle.db", "slow.db"]);
+}

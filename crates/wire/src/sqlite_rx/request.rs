@@ -12,6 +12,10 @@ use rowhouse_types::{Arguments, ErrorCode, Request, Value};
 /// How deep arrays and maps may nest.
 const MAX_DEPTH: u16 = 32;
 
+/// The most values a request may hold, keys and elements included: each takes far more memory
+/// decoded than the one byte it may take on the wire.
+const MAX_VALUES: usize = 2_000_000;
+
 /// The query that asks how the server is, exactly so.
 const HEALTH_CHECK: &str = "HEALTH_CHECK";
 
@@ -41,6 +45,12 @@ pub enum Call {
 /// with something that is no text.
 pub fn decode(body: &[u8]) -> Result<Incoming, Fault> {
     let malformed = |cause: &dyn std::fmt::Display| Fault::processing(ErrorCode::MalformedRequest, cause);
+    if MAX_VALUES < super::count::values(body, MAX_VALUES) {
+        return Err(Fault::processing(
+            ErrorCode::RequestTooLarge,
+            format_args!("request holds more than {MAX_VALUES} values"),
+        ));
+    }
     let mut rest = body;
     let value =
         rmpv::decode::read_value_ref_with_max_depth(&mut rest, MAX_DEPTH.into()).map_err(|e| match e {

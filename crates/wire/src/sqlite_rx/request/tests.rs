@@ -92,6 +92,8 @@ fn bombs_are_refused_without_memory() {
     assert!(decode(&[0xdd, 0xff, 0xff, 0xff, 0xff]).is_err());
     assert!(decode(&[0xdf, 0xff, 0xff, 0xff, 0xff]).is_err());
     assert!(decode(&[0xc6, 0xff, 0xff, 0xff, 0xff]).is_err());
+    let wide = [&[0x81, 0xa6][..], b"params", &[0xdd, 0, 0x40, 0, 0], &[0xc0; 0x40_0000]].concat();
+    assert!(text_of(decode(&wide)).contains("more than 2000000 values"));
     let deep = decode(&[0x91; 100_000]);
     assert!(text_of(deep).contains("at most 32 levels"));
 }
