@@ -6,7 +6,7 @@ use crate::job::{Done, End, Job};
 use crate::pipe::{Item, Reader, pipe};
 use futures::future::BoxFuture;
 use rowhouse_engine::{Chunk, Chunks, Connection, EngineError, Options, SessionState};
-use rowhouse_sync::{Permit, Refused};
+use rowhouse_sync::Permit;
 use rowhouse_types::Request;
 use std::sync::Arc;
 use std::time::Instant;
@@ -261,10 +261,7 @@ impl Run<'_> {
                 tokio::time::timeout_at(deadline.into(), turn).await.map_err(|_| EngineError::TimedOut)?
             }
         };
-        granted.map_err(|refused| match refused {
-            Refused::QueueFull => crate::errors::too_many_waiting(),
-            Refused::Closed => EngineError::Closed,
-        })
+        granted.map_err(crate::errors::no_turn)
     }
 
     /// Submits the request again, now with the turn to write. There is no await between getting

@@ -5,7 +5,7 @@ use crate::executor::Executor;
 use crate::handle::{Handle, Source};
 use futures::future::BoxFuture;
 use rowhouse_engine::{Connection, Database, EngineError};
-use rowhouse_sync::{Limiter, Permit, Refused};
+use rowhouse_sync::{Limiter, Permit};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,10 +38,7 @@ impl Shared {
         if !self.source.is_exclusive() {
             return Ok(None);
         }
-        self.writer.acquire().await.map(Some).map_err(|refused| match refused {
-            Refused::QueueFull => crate::errors::too_many_waiting(),
-            Refused::Closed => EngineError::Closed,
-        })
+        self.writer.acquire().await.map(Some).map_err(crate::errors::no_turn)
     }
 }
 

@@ -1,6 +1,7 @@
 //! From SQLite's result codes to the port's conditions.
 use crate::control::{Control, Stop};
 use rowhouse_engine::{Condition, EngineError};
+use rowhouse_sync::Refused;
 use rusqlite::ffi;
 use std::io;
 use std::sync::Arc;
@@ -12,6 +13,14 @@ const NOT_AUTHORIZED: &str = "not authorized";
 pub(crate) fn busy() -> EngineError {
     let message = "database is locked".to_owned();
     EngineError::Statement { condition: Condition::Busy, message, native: ffi::SQLITE_BUSY }
+}
+
+/// The turn to write was refused.
+pub(crate) fn no_turn(refused: Refused) -> EngineError {
+    match refused {
+        Refused::QueueFull => too_many_waiting(),
+        Refused::Closed => EngineError::Closed,
+    }
 }
 
 /// More work waits for a thread than may.

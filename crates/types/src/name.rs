@@ -64,11 +64,6 @@ impl DatabaseName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    /// The name in lower case: two names with the same folding would be one file on some disks.
-    pub fn folded(&self) -> String {
-        self.0.to_ascii_lowercase()
-    }
 }
 
 impl FromStr for DatabaseName {

@@ -1,6 +1,6 @@
 //! Configuration as written: every key's value and the layer it comes from.
 use super::error::ConfigError;
-use super::options::{Kind, OPTIONS, Opt};
+use super::options::{Kind, Opt};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -148,11 +148,6 @@ impl Layers {
     /// Where an option's value comes from.
     pub fn origin(&self, key: &str) -> Origin {
         self.values.get(key).map_or(Origin::Default, |(_, origin)| origin.clone())
-    }
-
-    /// Every option with its value as written and its origin, in the order of the documentation.
-    pub fn all(&self) -> impl Iterator<Item = (&'static Opt, Option<(Value, Origin)>)> {
-        OPTIONS.iter().map(|option| (option, self.get(option.key)))
     }
 }
 

@@ -185,11 +185,6 @@ impl Opt {
         OPTIONS.iter().find(|option| option.key == key)
     }
 
-    /// Its name in the environment.
-    pub fn variable(&self) -> String {
-        format!("ROWHOUSE_{}", self.key.to_uppercase())
-    }
-
     /// Its flag, or what stands for it, on the command line.
     pub fn flag(&self) -> String {
         match self.key {

@@ -72,6 +72,16 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_has_every_error_code() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/errors.md");
+        let page = std::fs::read_to_string(path).expect("docs/errors.md");
+        for code in rowhouse_types::ErrorCode::ALL {
+            let line = format!("| `{code}` | {} |", code.meaning().trim());
+            assert!(page.contains(&line), "docs/errors.md lacks: {line}");
+        }
+    }
+
+    #[test]
     fn the_documentation_has_the_table_of_the_code() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/options.md");
         let page = std::fs::read_to_string(path).expect("docs/options.md");

@@ -36,11 +36,6 @@ impl ReplyWriter {
         values.for_each(|value| put_value(&mut self.out, value));
     }
 
-    /// The bytes written so far.
-    pub fn size(&self) -> usize {
-        self.out.len()
-    }
-
     /// Ends a reply of a request that succeeded.
     pub fn finish(mut self, rowcount: Option<u64>, lastrowid: Option<i64>) -> Vec<u8> {
         self.out[ROWS_AT..ROWS_AT + 4].copy_from_slice(&self.rows.to_be_bytes());
