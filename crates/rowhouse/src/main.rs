@@ -3,7 +3,7 @@ mod cli;
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use cli::{Cli, Command, ConfigCommand, Start};
+use cli::{Cli, Command, Start};
 use rowhouse::config::{Config, ConfigError, LogFormat};
 use rowhouse::{Banner, Server};
 use std::io::{IsTerminal as _, Write as _};
@@ -17,7 +17,7 @@ const USAGE: u8 = 2;
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Start(start) => serve(&start),
-        Command::Config { command } => look(&command),
+        Command::Config { command } => command.run(&mut std::io::stdout()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -40,20 +40,6 @@ fn is_usage(error: &anyhow::Error) -> bool {
 #[derive(Debug, thiserror::Error)]
 #[error("log_level must be a filter such as info or rowhouse=debug, not {0:?}")]
 struct BadFilter(String);
-
-fn look(command: &ConfigCommand) -> anyhow::Result<()> {
-    let mut out = std::io::stdout();
-    match command {
-        ConfigCommand::Example => write!(out, "{}", rowhouse::config::example())?,
-        ConfigCommand::Table => write!(out, "{}", rowhouse::config::table())?,
-        ConfigCommand::Check { file } => {
-            let layers = cli::check(file.as_deref())?;
-            filter(&Config::resolve(&layers)?)?;
-            writeln!(out, "configuration is valid")?;
-        }
-    }
-    Ok(())
-}
 
 fn serve(start: &Start) -> anyhow::Result<()> {
     let config = Config::resolve(&start.layers()?)?;

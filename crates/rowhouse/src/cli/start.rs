@@ -1,47 +1,24 @@
-//! The command line, and what it makes of the layers of configuration.
-use clap::{ArgAction, Args, Parser, Subcommand};
+//! `rowhouse start`: serve databases.
+use super::lower;
+use clap::{ArgAction, Args};
 use rowhouse::config::{ConfigError, Layers};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-/// One endpoint for very many databases.
-#[derive(Debug, Parser)]
-#[command(name = "rowhouse", version, about, max_term_width = 100)]
-pub(crate) struct Cli {
-    #[command(subcommand)]
-    pub(crate) command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    /// Serve databases until SIGTERM or SIGINT.
-    Start(Box<Start>),
-    /// Look at the configuration.
-    Config {
-        #[command(subcommand)]
-        command: ConfigCommand,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum ConfigCommand {
-    /// Print a file with every option at its default.
-    Example,
-    /// Check a file, with .env and the environment over it.
-    Check {
-        /// The file; without it, the environment alone is checked.
-        file: Option<PathBuf>,
-    },
-    /// Print the table of options in Markdown.
-    Table,
-}
-
-/// Values are texts here: the table of options says what each takes, for every layer alike.
 #[derive(Debug, Args)]
 pub(crate) struct Start {
     /// The main port, which HTTP will use [default: 9090]
     port: Option<String>,
     /// The most clients connected at once, over all listeners [default: 1000]
     limit: Option<String>,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// What `start` and the commands that look at its configuration take.
+///
+/// Values are texts here: the table of options says what each takes, for every layer alike.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
     /// Serve all there is on loopback, create databases by name under ./rowhouse-data
     #[arg(long)]
     dev: bool,
@@ -89,18 +66,24 @@ pub(crate) struct Start {
 impl Start {
     /// Collects every layer: defaults, `--dev`, file, `.env`, environment, flags.
     pub(crate) fn layers(&self) -> Result<Layers, ConfigError> {
+        let mut layers = self.options.layers()?;
+        for (key, value, name) in [("port", &self.port, "PORT"), ("client_limit", &self.limit, "LIMIT")] {
+            if let Some(text) = value {
+                layers.flag(key, text, name);
+            }
+        }
+        Ok(layers)
+    }
+}
+
+impl Options {
+    /// Collects every layer.
+    pub(crate) fn layers(&self) -> Result<Layers, ConfigError> {
         let mut layers = Layers::new();
         if self.dev {
             layers.dev();
         }
-        let variables = environment();
-        let named =
-            variables.iter().find(|(name, _)| name == "ROWHOUSE_CONFIG").map(|(_, path)| PathBuf::from(path));
-        if let Some(path) = self.config.clone().or(named) {
-            layers.file(&path)?;
-        }
-        layers.dot_env(Path::new(".env"))?;
-        layers.environment(variables)?;
+        lower(&mut layers, self.config.as_deref())?;
         self.flags(&mut layers)?;
         Ok(layers)
     }
@@ -111,8 +94,6 @@ impl Start {
             layers.set(key, value)?;
         }
         let texts = [
-            ("port", &self.port, "PORT"),
-            ("client_limit", &self.limit, "LIMIT"),
             ("tcp_address", &self.tcp_address, "--tcp-address"),
             ("data_directory", &self.data_directory, "--data-directory"),
             ("default_database", &self.default_database, "--default-database"),
@@ -139,22 +120,4 @@ impl Start {
         }
         Ok(())
     }
-}
-
-/// The layers that `rowhouse config check` looks at.
-pub(crate) fn check(file: Option<&Path>) -> Result<Layers, ConfigError> {
-    let mut layers = Layers::new();
-    if let Some(path) = file {
-        layers.file(path)?;
-    }
-    layers.dot_env(Path::new(".env"))?;
-    layers.environment(environment())?;
-    Ok(layers)
-}
-
-fn environment() -> Vec<(String, String)> {
-    // A name or value that is no text cannot be one of ours.
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect()
 }
