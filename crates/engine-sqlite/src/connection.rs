@@ -17,6 +17,8 @@ pub(crate) struct SqliteConnection {
     shared: Arc<Shared>,
     control: Arc<Control>,
     slot: Slot,
+    /// What could not be begun because the file was replaced.
+    unbegun: Option<Request>,
 }
 
 /// Where the handle is.
@@ -47,7 +49,7 @@ enum Phase {
 
 impl SqliteConnection {
     pub(crate) fn new(shared: Arc<Shared>, handle: Box<Handle>) -> Self {
-        Self { shared, control: handle.control.clone(), slot: Slot::Home(handle) }
+        Self { shared, control: handle.control.clone(), slot: Slot::Home(handle), unbegun: None }
     }
 
     /// Waits until the request before has ended.
@@ -110,11 +112,15 @@ impl SqliteConnection {
         }
         let has_turn = matches!(&self.slot, Slot::Home(handle) if handle.writer.is_some());
         let _turn = if has_turn { None } else { self.shared.turn_to_open().await? };
-        let handle = self.take()?;
+        let mut handle = self.take()?;
         self.control.arm(None);
-        let handle = self.shared.executor.call(move || handle.reset()).await??;
+        let resetting = self.shared.executor.call(move || {
+            let result = handle.reset();
+            (handle, result)
+        });
+        let (handle, result) = resetting.await?;
         self.slot = Slot::Home(handle);
-        Ok(())
+        result
     }
 }
 
@@ -129,6 +135,10 @@ impl Connection for SqliteConnection {
             };
             Some((item, (run, None)))
         }))
+    }
+
+    fn take_back(&mut self) -> Option<Request> {
+        self.unbegun.take()
     }
 
     fn state(&self) -> SessionState {
@@ -167,7 +177,8 @@ impl Connection for SqliteConnection {
                 return;
             }
             let Ok(handle) = self.take() else { return };
-            let closed = self.shared.executor.call(move || handle.close()).await;
+            let shared = self.shared.clone();
+            let closed = self.shared.executor.call(move || shared.part_with(handle)).await;
             if let Err(error) | Ok(Err(error)) = closed {
                 tracing::debug!(%error, "a connection did not close cleanly");
             }
@@ -238,6 +249,10 @@ impl Run<'_> {
                 match end {
                     End::Finished(chunk) => Some(Ok(chunk)),
                     End::Failed(error) => Some(Err(error)),
+                    End::Unfit(error, request) => {
+                        self.connection.unbegun = Some(request);
+                        Some(Err(error))
+                    }
                     End::NeedsWriter(request) => {
                         self.phase = Phase::Queue(request);
                         None

@@ -5,6 +5,7 @@ use crate::errors::storage;
 use crate::executor::Executor;
 use crate::files::{Files, Place};
 use crate::handle::Source;
+use crate::occupancy::Occupancy;
 use futures::future::BoxFuture;
 use rowhouse_engine::{Database, Engine, EngineError, Location, Presence};
 use rowhouse_types::DatabaseName;
@@ -27,6 +28,7 @@ struct Inner {
     config: Arc<Config>,
     executor: Executor,
     files: Files,
+    occupancy: Occupancy,
     /// Memory is named process-wide; engines of one process must not meet.
     memory_prefix: u64,
     memories: AtomicU64,
@@ -44,7 +46,8 @@ impl SqliteEngine {
         let files = Files::new(config.data_directory.as_deref())?;
         let memory_prefix = RandomState::new().hash_one("rowhouse");
         let config = Arc::new(config);
-        let inner = Inner { config, executor, files, memory_prefix, memories: AtomicU64::new(0) };
+        let (occupancy, memories) = (Occupancy::default(), AtomicU64::new(0));
+        let inner = Inner { config, executor, files, occupancy, memory_prefix, memories };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -123,15 +126,16 @@ impl Engine for SqliteEngine {
 
 impl Inner {
     fn open(&self, path: &str) -> Result<SqliteDatabase, EngineError> {
-        let source = match path {
+        let (source, occupant) = match path {
             "" => return Err(EngineError::NoSuchDatabase),
-            MEMORY => self.memory(),
+            MEMORY => (self.memory(), None),
             path => {
                 let place: Place = self.files.place(path)?;
-                Source::file(place)?
+                let (source, identity) = Source::file(place.clone())?;
+                (source, Some(self.occupancy.enter(&place, identity)?))
             }
         };
-        SqliteDatabase::open(source, self.config.clone(), self.executor.clone())
+        SqliteDatabase::open(source, self.config.clone(), self.executor.clone(), occupant)
     }
 
     fn memory(&self) -> Source {

@@ -39,7 +39,7 @@ pub(crate) struct Place {
 }
 
 /// Which file it is, whatever its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Identity {
     device: u64,
     inode: u64,
@@ -188,6 +188,16 @@ impl Place {
         Ok(Some(identity(&stat)))
     }
 
+    /// Fails when the file of this identity is not at its path any more, whatever was moved.
+    pub(crate) fn verify(&self, identity: Identity) -> Result<(), EngineError> {
+        // By path, not by the directory's handle: the directory may have been replaced too.
+        match rustix::fs::lstat(&self.path) {
+            Ok(stat) if self::identity(&stat) == identity => Ok(()),
+            Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => Err(EngineError::Replaced),
+            Err(error) => Err(storage(error)),
+        }
+    }
+
     /// Fails when the file is there only because the disk takes another name for this one.
     pub(crate) fn check_case(&self, found: Identity) -> Result<(), EngineError> {
         let swapped: String = self.name.chars().map(swap_case).collect();
@@ -201,6 +211,15 @@ impl Place {
     /// Whether there is a write-ahead log beside it.
     pub(crate) fn has_log(&self) -> Result<bool, EngineError> {
         Ok(self.stat(&format!("{}-wal", self.name))?.is_some())
+    }
+
+    /// Renames the log, if there is one, so that no database takes it for its own.
+    pub(crate) fn set_log_aside(&self) -> Result<(), EngineError> {
+        let (log, aside) = (format!("{}-wal", self.name), format!("{}-wal-set-aside", self.name));
+        match rustix::fs::renameat(&self.directory, log, &self.directory, aside) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(storage(error)),
+        }
     }
 
     /// The bytes it takes on disk.

@@ -43,15 +43,11 @@ impl Source {
         matches!(self, Self::Memory { .. })
     }
 
-    /// Fails when the file is not the one it was.
+    /// Fails when the file is not the one it was. Blocks for one look at the file system.
     pub(crate) fn verify(&self) -> Result<(), EngineError> {
         match self {
             Self::Memory { .. } => Ok(()),
-            Self::File { place, identity } => match place.identify()? {
-                Some(found) if found == *identity => Ok(()),
-                Some(_) => Err(EngineError::Closed),
-                None => Err(EngineError::NoSuchDatabase),
-            },
+            Self::File { place, identity } => place.verify(*identity),
         }
     }
 
@@ -84,6 +80,8 @@ impl Handle {
         let mut connection = source.connect().map_err(|error| translate(&error))?;
         let gatekeeper = Arc::new(Gatekeeper::default());
         harden(&mut connection, storage, config, &gatekeeper, &control).map_err(|error| translate(&error))?;
+        // SQLite opened it by its path: still the same file?
+        source.verify()?;
         Ok(Self {
             connection,
             control,
@@ -138,7 +136,7 @@ impl Handle {
     }
 
     /// Forgets all that belongs to the last borrower. Blocks.
-    pub(crate) fn reset(mut self: Box<Self>) -> Result<Box<Self>, EngineError> {
+    pub(crate) fn reset(&mut self) -> Result<(), EngineError> {
         if !self.connection.is_autocommit() {
             self.housekeep("ROLLBACK").map_err(|error| translate(&error))?;
         }
@@ -149,7 +147,7 @@ impl Handle {
             *self = fresh;
         }
         self.settle();
-        Ok(self)
+        Ok(())
     }
 
     /// Whether the database is still there. Blocks.
@@ -186,13 +184,13 @@ impl fmt::Debug for Handle {
 }
 
 impl Source {
-    /// The source of the file at `place`.
-    pub(crate) fn file(place: Place) -> Result<Self, EngineError> {
+    /// The source of the file at `place`, and which file it is.
+    pub(crate) fn file(place: Place) -> Result<(Self, Identity), EngineError> {
         let identity = place.identify()?.ok_or(EngineError::NoSuchDatabase)?;
         place.check_case(identity)?;
         if place.path().to_str().is_none() {
             return Err(storage(std::io::Error::from(std::io::ErrorKind::InvalidInput)));
         }
-        Ok(Self::File { place, identity })
+        Ok((Self::File { place, identity }, identity))
     }
 }

@@ -34,6 +34,8 @@ pub(crate) enum End {
     Failed(EngineError),
     /// Nothing was done: the connection must hold the turn to write first.
     NeedsWriter(Request),
+    /// Nothing was done: the file is not the one it was, or cannot be looked at.
+    Unfit(EngineError, Request),
 }
 
 /// Why a request goes no further.
@@ -56,6 +58,9 @@ impl Job {
     /// Runs it and hands the connection back through `pipe`.
     pub(crate) fn run(self, pipe: Writer<Done>) {
         let Self { mut handle, request, options } = self;
+        if let Err(error) = handle.verify() {
+            return pipe.end(Done { handle, end: End::Unfit(error, request) });
+        }
         let result = perform(&mut handle, &request, &options, &pipe);
         handle.settle();
         let end = match result {

@@ -18,6 +18,7 @@ mod handle;
 mod hardening;
 mod job;
 mod names;
+mod occupancy;
 mod output;
 mod pipe;
 mod text;

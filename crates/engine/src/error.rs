@@ -51,6 +51,12 @@ pub enum EngineError {
     /// The database is closed; the connection is of no more use.
     #[error("database is closed")]
     Closed,
+    /// What was opened is no longer what is at the place: it was replaced, renamed or removed.
+    #[error("the database was replaced or removed while it was open")]
+    Replaced,
+    /// The same storage is open under another name.
+    #[error("the database is still open under another name")]
+    OpenElsewhere,
     /// The engine's storage failed outside of any statement.
     #[error("database storage failed")]
     Storage(#[source] Arc<std::io::Error>),
@@ -144,7 +150,7 @@ impl Reportable for EngineError {
             | Self::TooManyBytes { .. }
             | Self::AlreadyExists
             | Self::NameTaken => ErrorKind::User,
-            Self::TimedOut => ErrorKind::Overloaded,
+            Self::TimedOut | Self::Replaced | Self::OpenElsewhere => ErrorKind::Overloaded,
             Self::Cancelled => ErrorKind::Disconnect,
             Self::NoSuchDatabase => ErrorKind::NotFound,
             Self::NotADatabase | Self::Storage(_) => ErrorKind::Engine,
@@ -164,6 +170,7 @@ impl Reportable for EngineError {
             Self::AlreadyExists | Self::NameTaken => ErrorCode::NameTaken,
             Self::NotADatabase => ErrorCode::DatabaseCorrupt,
             Self::Storage(source) => storage_code(source),
+            Self::Replaced | Self::OpenElsewhere => ErrorCode::DatabaseUnavailable,
             Self::Closed => ErrorCode::ShuttingDown,
             Self::Lost => ErrorCode::Internal,
         }
@@ -176,6 +183,8 @@ impl Reportable for EngineError {
             Self::TimedOut => "make the statement shorter, or ask the operator to raise statement_timeout",
             Self::NameTaken => "use the other database's name exactly, or choose another one",
             Self::NotADatabase => "ask the operator to look at what is in the data directory",
+            Self::Replaced => "send it again: the next request sees what is there now",
+            Self::OpenElsewhere => "its file was renamed while it was open; try again within a minute",
             Self::Statement { condition, .. } => return condition.hint().map(str::to_owned),
             _ => return None,
         };

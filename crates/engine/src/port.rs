@@ -57,6 +57,9 @@ pub trait Database: Debug + Send + Sync + 'static {
         None
     }
 
+    /// Fails with [`EngineError::Replaced`] when what is at its place is not what was opened.
+    fn verify(&self) -> BoxFuture<'_, Result<(), EngineError>>;
+
     /// The bytes it takes on disk, if it is on disk and they can be told.
     fn size(&self) -> BoxFuture<'_, Option<u64>>;
 
@@ -138,6 +141,9 @@ pub trait Connection: Debug + Send + 'static {
     /// Dropping the stream interrupts the request; what it did in autocommit is undone unless it
     /// had ended. The next call waits until the interruption has taken effect.
     fn run(&mut self, request: Request, options: Options) -> Chunks<'_>;
+
+    /// The request that failed with [`EngineError::Replaced`] before anything of it was done, once.
+    fn take_back(&mut self) -> Option<Request>;
 
     /// What it holds for its borrower, as of the last request that ended.
     ///

@@ -38,7 +38,10 @@ pub(crate) fn engine(database: &str, error: &EngineError) -> Fault {
             Class::OperationalError
         }
         EngineError::Statement { condition, .. } => class_of(*condition),
-        EngineError::Misuse(Misuse::NotUtf8 { .. }) | EngineError::Storage(_) => Class::OperationalError,
+        EngineError::Misuse(Misuse::NotUtf8 { .. })
+        | EngineError::Storage(_)
+        | EngineError::Replaced
+        | EngineError::OpenElsewhere => Class::OperationalError,
         EngineError::Misuse(_) => Class::ProgrammingError,
         EngineError::NotADatabase => Class::DatabaseError,
         EngineError::TooManyRows { .. } | EngineError::TooManyBytes { .. } => Class::DataError,

@@ -6,7 +6,7 @@ use rowhouse_engine::{
     SessionState,
 };
 use rowhouse_types::{DatabaseName, Request, ValueRef};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::Semaphore;
 
@@ -27,6 +27,8 @@ struct Shared {
 struct State {
     present: BTreeSet<String>,
     broken: BTreeSet<String>,
+    /// How often each was replaced.
+    generations: BTreeMap<String, u64>,
     tally: Tally,
 }
 
@@ -60,6 +62,17 @@ impl Fake {
         self.state().present.insert(name.to_owned());
     }
 
+    /// Puts another database in the place of one.
+    pub fn replace(&self, name: &str) {
+        *self.state().generations.entry(name.to_owned()).or_default() += 1;
+    }
+
+    /// Takes a database away, open or not.
+    pub fn remove(&self, name: &str) {
+        self.state().present.remove(name);
+        self.replace(name);
+    }
+
     /// Makes a database fail to open, or mends it.
     pub fn set_broken(&self, name: &str, broken: bool) {
         let mut state = self.state();
@@ -89,9 +102,20 @@ impl Fake {
         self.shared.state.lock().expect("never panics while locked")
     }
 
+    fn verify(&self, name: &str, generation: u64) -> Result<(), EngineError> {
+        let same = self.state().generation(name) == generation;
+        if same { Ok(()) } else { Err(EngineError::Replaced) }
+    }
+
     async fn pass(&self) {
         drop(self.shared.gate.acquire().await);
         tokio::task::yield_now().await;
+    }
+}
+
+impl State {
+    fn generation(&self, name: &str) -> u64 {
+        self.generations.get(name).copied().unwrap_or(0)
     }
 }
 
@@ -136,7 +160,9 @@ impl Engine for Fake {
             tally.opened += 1;
             tally.open += 1;
             tally.most_open = tally.most_open.max(tally.open);
-            Ok(Arc::new(FakeDatabase { engine: self.clone(), at: at.0.clone() }) as Arc<dyn Database>)
+            let generation = state.generation(&at.0);
+            let database = FakeDatabase { engine: self.clone(), at: at.0.clone(), generation };
+            Ok(Arc::new(database) as Arc<dyn Database>)
         })
     }
 
@@ -152,14 +178,25 @@ impl Engine for Fake {
 struct FakeDatabase {
     engine: Fake,
     at: String,
+    generation: u64,
 }
 
 impl Database for FakeDatabase {
     fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, EngineError>> {
         self.engine.state().tally.connected += 1;
-        let connection =
-            FakeConnection { engine: self.engine.clone(), at: self.at.clone(), state: SessionState::Clean };
+        let connection = FakeConnection {
+            engine: self.engine.clone(),
+            at: self.at.clone(),
+            generation: self.generation,
+            state: SessionState::Clean,
+            unbegun: None,
+        };
         Box::pin(async move { Ok(Box::new(connection) as Box<dyn Connection>) })
+    }
+
+    fn verify(&self) -> BoxFuture<'_, Result<(), EngineError>> {
+        let result = self.engine.verify(&self.at, self.generation);
+        Box::pin(async { result })
     }
 
     fn size(&self) -> BoxFuture<'_, Option<u64>> {
@@ -179,11 +216,17 @@ impl Database for FakeDatabase {
 struct FakeConnection {
     engine: Fake,
     at: String,
+    generation: u64,
     state: SessionState,
+    unbegun: Option<Request>,
 }
 
 impl Connection for FakeConnection {
     fn run(&mut self, request: Request, _options: Options) -> Chunks<'_> {
+        if let Err(error) = self.engine.verify(&self.at, self.generation) {
+            self.unbegun = Some(request);
+            return futures::stream::once(async { Err(error) }).boxed();
+        }
         self.state = match request.sql() {
             "BEGIN" => SessionState::Transaction,
             "COMMIT" => SessionState::Clean,
@@ -193,6 +236,10 @@ impl Connection for FakeConnection {
         rows.push(ValueRef::Text(&self.at));
         let chunk = Chunk { columns: None, rows, outcome: Some(Outcome::default()) };
         futures::stream::once(async { Ok(chunk) }).boxed()
+    }
+
+    fn take_back(&mut self) -> Option<Request> {
+        self.unbegun.take()
     }
 
     fn state(&self) -> SessionState {

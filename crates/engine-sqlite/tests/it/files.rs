@@ -1,8 +1,9 @@
 //! Files: what counts as a database, and what is left behind.
 use crate::support::Files;
+use futures::StreamExt;
 use rowhouse_engine::conformance::{connected, integer, opened, query};
-use rowhouse_engine::{Condition, Engine, EngineError, Presence};
-use rowhouse_types::Value;
+use rowhouse_engine::{Condition, Engine, EngineError, Options, Presence, SqlPolicy};
+use rowhouse_types::{Request, Value};
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 #[tokio::test]
@@ -137,11 +138,77 @@ async fn a_file_replaced_while_open_is_not_taken_for_the_old_one() {
     let database = opened(&files, "tenant").await.database;
     let mut connection = database.connect().await.unwrap();
     connection.ping().await.unwrap();
+    database.verify().await.unwrap();
     std::fs::rename(files.path("tenant.db"), files.path("old.db")).unwrap();
-    assert!(matches!(connection.ping().await, Err(EngineError::NoSuchDatabase)));
+    assert!(matches!(connection.ping().await, Err(EngineError::Replaced)));
     std::fs::write(files.path("tenant.db"), "").unwrap();
-    assert!(matches!(connection.ping().await, Err(EngineError::Closed)));
-    assert!(matches!(database.connect().await, Err(EngineError::Closed)));
+    assert!(matches!(connection.ping().await, Err(EngineError::Replaced)));
+    assert!(matches!(database.verify().await, Err(EngineError::Replaced)));
+    assert!(matches!(database.connect().await, Err(EngineError::Replaced)));
+}
+
+#[tokio::test]
+async fn nothing_is_begun_on_a_file_that_was_moved_and_the_request_comes_back() {
+    let files = Files::open();
+    let mut connection = files.connect("tenant").await;
+    query(&mut *connection, "CREATE TABLE t (n)").await;
+    let insert = Request::execute("INSERT INTO t VALUES (1)");
+    for spoil in [
+        |files: &Files| std::fs::rename(files.path("tenant.db"), files.path("old.db")).unwrap(),
+        |files: &Files| std::fs::write(files.path("tenant.db"), "").unwrap(),
+        |files: &Files| std::fs::rename(files.path(""), files.directory.path().join("away")).unwrap(),
+    ] {
+        spoil(&files);
+        let options =
+            Options { deadline: None, policy: SqlPolicy::Standard, max_rows: None, max_bytes: None };
+        let first = connection.run(insert.clone(), options).next().await.unwrap();
+        assert!(matches!(first, Err(EngineError::Replaced)), "{first:?}");
+        assert_eq!(connection.take_back(), Some(insert.clone()));
+        assert_eq!(connection.take_back(), None);
+    }
+}
+
+#[tokio::test]
+async fn what_was_committed_goes_where_the_file_went_and_its_log_meets_no_other_file() {
+    let files = Files::open();
+    let database = opened(&files, "tenant").await.database;
+    let mut one = database.connect().await.unwrap();
+    let mut two = database.connect().await.unwrap();
+    query(&mut *one, "CREATE TABLE t (n)").await;
+    query(&mut *one, "INSERT INTO t VALUES (1)").await;
+    // The other one holds something of its borrower's, so it cannot simply be made fresh.
+    query(&mut *two, "CREATE TEMP TABLE mine (n)").await;
+    std::fs::rename(files.path("tenant.db"), files.path("old.db")).unwrap();
+    let fresh = rusqlite::Connection::open(files.directory.path().join("fresh.db")).unwrap();
+    fresh.execute_batch("CREATE TABLE other (n); INSERT INTO other VALUES (2)").unwrap();
+    fresh.close().unwrap();
+    std::fs::rename(files.directory.path().join("fresh.db"), files.path("tenant.db")).unwrap();
+    assert!(matches!(two.reset().await, Err(EngineError::Replaced)));
+    one.close().await;
+    two.close().await;
+    database.close().await.unwrap();
+    let database = files.engine.open(&files.at("tenant")).await.unwrap();
+    let mut connection = database.connect().await.unwrap();
+    assert_eq!(integer(&mut *connection, "SELECT n FROM other").await, 2);
+    let database = files.engine.open(&files.at("old")).await.unwrap();
+    let mut connection = database.connect().await.unwrap();
+    assert_eq!(integer(&mut *connection, "SELECT n FROM t").await, 1);
+}
+
+#[tokio::test]
+async fn a_file_renamed_while_open_is_opened_under_its_new_name_only_when_it_is_closed() {
+    let files = Files::open();
+    let database = opened(&files, "tenant").await.database;
+    let mut connection = database.connect().await.unwrap();
+    query(&mut *connection, "CREATE TABLE t (n)").await;
+    std::fs::rename(files.path("tenant.db"), files.path("renamed.db")).unwrap();
+    let refused = files.engine.open(&files.at("renamed")).await;
+    assert!(matches!(refused, Err(EngineError::OpenElsewhere)), "{refused:?}");
+    connection.close().await;
+    database.close().await.unwrap();
+    let database = files.engine.open(&files.at("renamed")).await.unwrap();
+    let mut connection = database.connect().await.unwrap();
+    assert_eq!(integer(&mut *connection, "SELECT count(*) FROM t").await, 0);
 }
 
 #[tokio::test]
