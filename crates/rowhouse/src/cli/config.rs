@@ -1,6 +1,7 @@
 //! `rowhouse config`: look at the configuration.
 use super::environment;
-use clap::Subcommand;
+use super::start::Options;
+use clap::{Args, Subcommand};
 use rowhouse::config::{self, Config, ConfigError, Layers};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -14,8 +15,19 @@ pub(crate) enum ConfigCommand {
         /// The file; without it, the environment alone is checked.
         file: Option<PathBuf>,
     },
+    /// Say why an option has its value: which layer set it, over what.
+    Explain(Box<Explain>),
     /// Print the table of options in Markdown.
     Table,
+}
+
+/// Takes what `start` takes, and explains what `start` would see.
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// The option; without it, every option that is not at its default
+    key: Option<String>,
+    #[command(flatten)]
+    options: Options,
 }
 
 impl ConfigCommand {
@@ -27,6 +39,15 @@ impl ConfigCommand {
             Self::Check { file } => {
                 crate::filter(&Config::resolve(&checked(file.as_deref())?)?)?;
                 writeln!(out, "configuration is valid")?;
+            }
+            Self::Explain(explain) => {
+                let layers = explain.options.layers()?;
+                match &explain.key {
+                    Some(key) => write!(out, "{}", config::explain(&layers, key)?)?,
+                    None => write!(out, "{}", config::explain_changed(&layers))?,
+                }
+                // A value that is none of the option's is explained, and then refused as `start` would.
+                crate::filter(&Config::resolve(&layers)?)?;
             }
         }
         Ok(())

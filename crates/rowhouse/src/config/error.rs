@@ -1,6 +1,6 @@
 //! What is wrong with a configuration, said so that it can be mended.
 use super::layers::Origin;
-use super::options::OPTIONS;
+use super::options::{OPTIONS, Opt};
 use std::path::PathBuf;
 
 /// What is wrong with a configuration.
@@ -54,9 +54,8 @@ pub enum ConfigError {
 
 /// Names the option that was probably meant.
 fn suggest(key: &str) -> String {
-    let plain = key.to_lowercase().replace('-', "_");
-    let plain = plain.strip_prefix("rowhouse_").unwrap_or(&plain);
-    let likeness = |known: &str| strsim::jaro_winkler(plain, known);
+    let plain = Opt::plain(key);
+    let likeness = |known: &str| strsim::jaro_winkler(&plain, known);
     let nearest = OPTIONS.iter().map(|option| option.key).max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
     match nearest {
         Some(nearest) if 0.8 < likeness(nearest) => format!("; did you mean {nearest:?}?"),

@@ -1,4 +1,4 @@
-//! Configuration as written: every key's value and the layer it comes from.
+//! Configuration as written: every key's value, the layer it comes from, and what that layer overrode.
 use super::error::ConfigError;
 use super::options::{Kind, Opt};
 use std::collections::BTreeMap;
@@ -11,6 +11,8 @@ use toml::Value;
 pub enum Origin {
     /// Nobody set it.
     Default,
+    /// A command that has defaults of its own.
+    Command(&'static str),
     /// `--dev`.
     Dev,
     /// A file.
@@ -28,7 +30,8 @@ pub enum Origin {
 /// Configuration as written.
 #[derive(Clone, Debug, Default)]
 pub struct Layers {
-    values: BTreeMap<&'static str, (Value, Origin)>,
+    /// Of each key all values, the one in force last; never empty.
+    values: BTreeMap<&'static str, Vec<(Value, Origin)>>,
 }
 
 /// What `--dev` asks for.
@@ -49,9 +52,22 @@ impl Layers {
 
     /// Adds what `--dev` asks for.
     pub fn dev(&mut self) {
-        for (key, text) in DEV {
+        self.known(DEV, &Origin::Dev);
+    }
+
+    /// Adds the defaults that the command of that name has instead of those in the table of options.
+    ///
+    /// # Panics
+    ///
+    /// When a key is none of the table.
+    pub fn command(&mut self, name: &'static str, defaults: &[(&str, &str)]) {
+        self.known(defaults, &Origin::Command(name));
+    }
+
+    fn known(&mut self, pairs: &[(&str, &str)], origin: &Origin) {
+        for (key, text) in pairs {
             let option = Opt::find(key).expect("a known option");
-            self.values.insert(option.key, (Value::String((*text).to_owned()), Origin::Dev));
+            self.push(option.key, Value::String((*text).to_owned()), origin.clone());
         }
     }
 
@@ -113,7 +129,7 @@ impl Layers {
     /// Adds one value, as text, from the command line.
     pub fn flag(&mut self, key: &'static str, text: impl Into<String>, flag: impl Into<String>) {
         debug_assert!(Opt::find(key).is_some());
-        self.values.insert(key, (Value::String(text.into()), Origin::Flag(flag.into())));
+        self.push(key, Value::String(text.into()), Origin::Flag(flag.into()));
     }
 
     /// Adds one value by its key as a person wrote it.
@@ -124,30 +140,37 @@ impl Layers {
     /// Adds one value from a program.
     pub fn code(&mut self, key: &'static str, text: impl Into<String>) {
         debug_assert!(Opt::find(key).is_some());
-        self.values.insert(key, (Value::String(text.into()), Origin::Code));
+        self.push(key, Value::String(text.into()), Origin::Code);
     }
 
     fn put(&mut self, key: &str, value: Value, origin: Origin) -> Result<(), ConfigError> {
         let Some(option) = Opt::find(key) else {
             return Err(ConfigError::Unknown { key: key.to_owned(), origin });
         };
-        // A table is one value, later layers replace it whole.
-        self.values.insert(option.key, (value, origin));
+        self.push(option.key, value, origin);
         Ok(())
+    }
+
+    fn push(&mut self, key: &'static str, value: Value, origin: Origin) {
+        // A table is one value, later layers replace it whole.
+        self.values.entry(key).or_default().push((value, origin));
     }
 
     /// The value of an option as written, and where from; `None` where nobody set it and there is no default.
     pub fn get(&self, key: &str) -> Option<(Value, Origin)> {
-        if let Some(found) = self.values.get(key) {
-            return Some(found.clone());
-        }
+        self.all(key).next_back()
+    }
+
+    /// Every value of an option, each over the one before it: the first is the default, the last is in force.
+    pub fn all(&self, key: &str) -> impl DoubleEndedIterator<Item = (Value, Origin)> {
         let default = Opt::find(key).expect("a known option").default;
-        (!default.is_empty()).then(|| (Value::String(default.to_owned()), Origin::Default))
+        let default = (!default.is_empty()).then(|| (Value::String(default.to_owned()), Origin::Default));
+        default.into_iter().chain(self.values.get(key).into_iter().flatten().cloned())
     }
 
     /// Where an option's value comes from.
     pub fn origin(&self, key: &str) -> Origin {
-        self.values.get(key).map_or(Origin::Default, |(_, origin)| origin.clone())
+        self.get(key).map_or(Origin::Default, |(_, origin)| origin)
     }
 }
 
@@ -155,6 +178,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("by default"),
+            Self::Command(name) => write!(f, "by default of {name}"),
             Self::Dev => f.write_str("from --dev"),
             Self::File(path) => write!(f, "in {}", path.display()),
             Self::DotEnv(name) => write!(f, "{name} in .env"),

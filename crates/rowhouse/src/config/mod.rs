@@ -1,8 +1,9 @@
 //! Configuration, in two steps: as written (which layer set which key), and as meant.
 //!
-//! Layers, the later over the earlier: defaults, `--dev`, file (TOML), `.env`, environment,
-//! command line. One table of options ([`OPTIONS`]) is behind all of them.
+//! Layers, the later over the earlier: defaults, those of the command or of `--dev`, file (TOML),
+//! `.env`, environment, command line. One table of options ([`OPTIONS`]) is behind all of them.
 mod error;
+mod explain;
 mod layers;
 mod meant;
 mod options;
@@ -10,6 +11,7 @@ mod parse;
 mod show;
 
 pub use error::ConfigError;
+pub use explain::{explain, explain_changed};
 pub use layers::{Layers, Origin};
 pub use meant::{Config, LogFormat};
 pub use options::{Kind, OPTIONS, Opt};

@@ -185,6 +185,12 @@ impl Opt {
         OPTIONS.iter().find(|option| option.key == key)
     }
 
+    /// The key that a person meant who wrote it as a flag or as a variable of the environment.
+    pub fn plain(written: &str) -> String {
+        let key = written.trim_start_matches('-').to_lowercase().replace('-', "_");
+        key.strip_prefix("rowhouse_").unwrap_or(&key).to_owned()
+    }
+
     /// Its flag, or what stands for it, on the command line.
     pub fn flag(&self) -> String {
         match self.key {

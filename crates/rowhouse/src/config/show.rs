@@ -40,7 +40,8 @@ pub fn table() -> String {
     out
 }
 
-fn quoted(option: &Opt, default: &str) -> String {
+/// A value as it stands in a file.
+pub(super) fn quoted(option: &Opt, default: &str) -> String {
     match option.kind {
         Kind::Boolean | Kind::Integer(..) | Kind::DatabaseMap => default.to_owned(),
         _ => format!("{default:?}"),
