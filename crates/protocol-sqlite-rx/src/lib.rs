@@ -7,6 +7,7 @@ mod error;
 mod health;
 mod listener;
 mod peer;
+pub mod probe;
 mod session;
 mod shared;
 mod transport;

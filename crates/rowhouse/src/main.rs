@@ -2,9 +2,8 @@
 mod cli;
 
 use anyhow::Context as _;
-use clap::Parser as _;
-use cli::{Cli, Command, Start};
-use rowhouse::config::{Config, ConfigError, LogFormat};
+use cli::Command;
+use rowhouse::config::{Config, ConfigError, Layers, LogFormat};
 use rowhouse::{Banner, Server};
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -15,9 +14,12 @@ use tracing_subscriber::EnvFilter;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
-        Command::Start(start) => serve(&start),
-        Command::Config { command } => command.run(&mut std::io::stdout()),
+    let outcome = match Command::read() {
+        Command::Start(start) => start.layers().map_err(Into::into).and_then(|layers| serve(&layers, &[])),
+        Command::MultiServer(command) => {
+            command.layers().map_err(Into::into).and_then(|layers| serve(&layers, &command.notices()))
+        }
+        Command::Tool(tool) => tool.run(&mut std::io::stdout()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -41,9 +43,12 @@ fn is_usage(error: &anyhow::Error) -> bool {
 #[error("log_level must be a filter such as info or rowhouse=debug, not {0:?}")]
 struct BadFilter(String);
 
-fn serve(start: &Start) -> anyhow::Result<()> {
-    let config = Config::resolve(&start.layers()?)?;
+fn serve(layers: &Layers, notices: &[String]) -> anyhow::Result<()> {
+    let config = Config::resolve(layers)?;
     log_to_stderr(&config)?;
+    for notice in notices {
+        tracing::warn!("{notice}");
+    }
     rowhouse::raise_open_files(&config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -1,31 +1,129 @@
 //! The command line: one file per command, and what each makes of the layers of configuration.
+mod completions;
 mod config;
+mod health;
+mod man;
+mod multi_server;
 mod start;
 
-pub(crate) use config::ConfigCommand;
+pub(crate) use multi_server::MultiServer;
 pub(crate) use start::Start;
 
-use clap::{Parser, Subcommand};
+use clap::{Args as _, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use completions::Completions;
+use config::ConfigCommand;
+use health::Ask;
+use man::Man;
 use rowhouse::config::{ConfigError, Layers};
+use std::ffi::OsStr;
+use std::io::Write;
 use std::path::{Path, PathBuf};
+
+/// How the commands of sqlite_rx name their version.
+const COMPATIBLE_VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (rowhouse)");
+
+const WIDTH: usize = 100;
+
+/// What a manual has to say of the commands that serve.
+const AFTER_SERVING: &str = "\
+Options also come from a file (TOML), .env and the environment (ROWHOUSE_ and the option's name in capitals), \
+each over the one before it; flags are over them all. `rowhouse config explain` says which of them set what.
+
+Exit codes: 0 stopped as asked; 1 could not start or stop as it should; 2 the command line or the configuration \
+is wrong.";
 
 /// One endpoint for very many databases.
 #[derive(Debug, Parser)]
-#[command(name = "rowhouse", version, about, max_term_width = 100)]
-pub(crate) struct Cli {
+#[command(name = "rowhouse", version, about, max_term_width = WIDTH)]
+struct Cli {
     #[command(subcommand)]
-    pub(crate) command: Command,
+    command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Serve databases until SIGTERM or SIGINT.
+    #[command(after_help = AFTER_SERVING)]
     Start(Box<Start>),
+    /// Serve as the command of that name of sqlite_rx does, with its flags and its defaults.
+    #[command(name = multi_server::NAMES[0], visible_alias = multi_server::NAMES[1])]
+    #[command(version = COMPATIBLE_VERSION, disable_version_flag = true, after_help = AFTER_SERVING)]
+    MultiServer(Box<MultiServer>),
+    /// What answers and ends.
+    #[command(flatten)]
+    Tool(Tool),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Tool {
     /// Look at the configuration.
     Config {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Ask a running server how it is; exit code 1 when it does not answer.
+    Health(Box<Ask>),
+    /// Print a script that completes the command line in a shell.
+    Completions(Completions),
+    /// Print the manual page, or write that of every command.
+    Man(Man),
+}
+
+// === impl Command ===
+
+impl Command {
+    /// What the command line asks for; the name of the program may be a command's.
+    ///
+    /// Ends the process where the command line is wrong, or asks for help or the version only.
+    pub(crate) fn read() -> Self {
+        let name = std::env::args_os().next();
+        match name.as_deref().and_then(compatible) {
+            Some(name) => {
+                let mut command = program(name);
+                let read = MultiServer::from_arg_matches(&command.get_matches_mut());
+                Self::MultiServer(Box::new(read.unwrap_or_else(|error| error.format(&mut command).exit())))
+            }
+            None => Cli::parse().command,
+        }
+    }
+}
+
+/// The command of sqlite_rx that a program of this name is.
+fn compatible(program: &OsStr) -> Option<&'static str> {
+    let file = Path::new(program).file_name()?;
+    multi_server::NAMES.into_iter().find(|&name| file == name)
+}
+
+/// The names this program may have.
+fn program_names() -> [&'static str; 3] {
+    let [short, long] = multi_server::NAMES;
+    ["rowhouse", short, long]
+}
+
+/// The command line of this program under one of its names.
+fn program(name: &str) -> clap::Command {
+    match compatible(OsStr::new(name)) {
+        None => Cli::command(),
+        Some(name) => MultiServer::augment_args(clap::Command::new(name))
+            .version(COMPATIBLE_VERSION)
+            .disable_version_flag(true)
+            .after_help(AFTER_SERVING)
+            .max_term_width(WIDTH),
+    }
+}
+
+// === impl Tool ===
+
+impl Tool {
+    /// Does what was asked for, and writes what there is to say.
+    pub(crate) fn run(&self, out: &mut impl Write) -> anyhow::Result<()> {
+        match self {
+            Self::Config { command } => command.run(out),
+            Self::Health(ask) => ask.run(out),
+            Self::Completions(completions) => completions.run(out),
+            Self::Man(man) => man.run(out),
+        }
+    }
 }
 
 /// Puts what lies between the defaults and the command line over `layers`: file, `.env`, environment.

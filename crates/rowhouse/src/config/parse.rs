@@ -91,7 +91,16 @@ impl Layers {
         })
     }
 
-    pub(super) fn address(&self, key: &str) -> Result<Option<SocketAddr>, ConfigError> {
+    /// The address that an option names.
+    ///
+    /// # Errors
+    ///
+    /// When the value is no address.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such option.
+    pub fn address(&self, key: &str) -> Result<Option<SocketAddr>, ConfigError> {
         self.read(key, |value, _kind| {
             let Value::String(text) = value else { return None };
             let (host, port) = text.strip_prefix("tcp://")?.rsplit_once(':')?;

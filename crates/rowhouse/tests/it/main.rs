@@ -7,7 +7,9 @@
 
 mod clients;
 mod command_line;
+mod compatible;
 mod data_directory;
 mod files;
 mod shutdown;
 mod support;
+mod tools;

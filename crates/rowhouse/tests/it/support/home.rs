@@ -51,7 +51,21 @@ impl Home {
 
     /// The binary with these arguments, here, and with nothing of this process's configuration.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_rowhouse"));
+        self.program(Path::new(env!("CARGO_BIN_EXE_rowhouse")), arguments)
+    }
+
+    /// The binary under another name, as packages install it: by a symbolic link.
+    pub(crate) fn command_as(&self, name: &str, arguments: &[&str]) -> Command {
+        let link = self.path().join(name);
+        if !link.exists() {
+            std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_rowhouse"), &link)
+                .expect("a link of the test's own");
+        }
+        self.program(&link, arguments)
+    }
+
+    fn program(&self, program: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command.args(arguments).current_dir(self.path());
         for (key, _) in std::env::vars_os() {
             if key.to_string_lossy().starts_with("ROWHOUSE_") {
@@ -69,11 +83,16 @@ impl Home {
 
     /// Asserts that the binary ends with `code`, and returns what it said.
     pub(crate) fn ends(&self, code: i32, arguments: &[&str]) -> String {
-        let output = self.run(arguments);
-        let said = text(&output);
-        assert_eq!(output.status.code(), Some(code), "{arguments:?} said:\n{said}");
-        said
+        ended(code, self.command(arguments))
     }
+}
+
+/// Asserts that a command ends with `code`, and returns what it said.
+pub(crate) fn ended(code: i32, mut command: Command) -> String {
+    let output = finish(command.spawn().expect("the program is there"));
+    let said = text(&output);
+    assert_eq!(output.status.code(), Some(code), "{command:?} said:\n{said}");
+    said
 }
 
 /// What a process said, on both of its outputs.

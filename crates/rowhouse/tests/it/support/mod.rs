@@ -6,6 +6,6 @@ mod python;
 mod server;
 
 pub(crate) use client::Client;
-pub(crate) use home::{Home, text};
+pub(crate) use home::{Home, ended, text};
 pub(crate) use python::{Python, repository};
 pub(crate) use server::{Machine, Server};
