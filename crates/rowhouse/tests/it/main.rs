@@ -10,6 +10,8 @@ mod command_line;
 mod compatible;
 mod data_directory;
 mod files;
+mod packaging;
+mod scenarios;
 mod shutdown;
 mod support;
 mod tools;

@@ -64,7 +64,8 @@ impl Home {
         self.program(&link, arguments)
     }
 
-    fn program(&self, program: &Path, arguments: &[&str]) -> Command {
+    /// A program with these arguments, here, and with nothing of this process's configuration.
+    pub(crate) fn program(&self, program: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
         command.args(arguments).current_dir(self.path());
         for (key, _) in std::env::vars_os() {

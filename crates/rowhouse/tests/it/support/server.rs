@@ -68,9 +68,15 @@ impl Server {
     }
 
     /// Sends it a signal and waits until it has ended.
-    pub(crate) fn end(mut self, signal: Signal) -> Output {
+    pub(crate) fn end(self, signal: Signal) -> Output {
+        let child = self.child.as_ref().expect("it is taken at the end only");
+        kill_process(Pid::from_child(child), signal).expect("it runs");
+        self.ended()
+    }
+
+    /// Waits until it has ended, which somebody else asked it to do.
+    pub(crate) fn ended(mut self) -> Output {
         let child = self.child.take().expect("it is taken here and on drop only");
-        kill_process(Pid::from_child(&child), signal).expect("it runs");
         let mut output = finish(child);
         output.stderr = fs::read(&self.log).expect("the file was made at the start");
         output
@@ -108,8 +114,10 @@ fn banner_address(stdout: ChildStdout) -> Result<String, String> {
     while let Ok(line) = receive.recv_timeout(PATIENCE) {
         let mut words = line.split_whitespace();
         let address = words.find(|&word| word == "sqlite_rx").and_then(|_| words.next());
+        // A server that listens everywhere is reached here.
+        let address = address.map(|address| address.replace("tcp://0.0.0.0:", "tcp://127.0.0.1:"));
         if let Some(address) = address.filter(|address| address.starts_with("tcp://127.0.0.1:")) {
-            return Ok(address.to_owned());
+            return Ok(address);
         }
         banner += &line;
         banner.push('\n');
