@@ -62,27 +62,3 @@ fn the_python_package_passes_its_own_tests() {
     let tests = repository().join("clients/python/tests");
     python.succeeds(&["-m".as_ref(), "unittest".as_ref(), "discover".as_ref(), tests.as_os_str()]);
 }
-
-/// The first Python example of each README, with only the port replaced.
-#[test]
-fn the_examples_of_the_readmes_work() {
-    let Some(python) = Python::find() else { return };
-    for readme in ["README.md", "clients/python/README.md"] {
-        let home = Home::new();
-        let server = Server::start(&home, &DYNAMIC);
-        let example = python_example(readme);
-        let port = server.address().rsplit(':').next().expect("an address has a port");
-        let example = example.replace("localhost:5000", &format!("127.0.0.1:{port}"));
-        let example = example.replace("127.0.0.1:5000", &format!("127.0.0.1:{port}"));
-        assert!(example.contains(port), "the example of {readme} names tcp://localhost:5000");
-        python.succeeds(&["-c".as_ref(), example.as_ref()]);
-    }
-}
-
-/// The first block of Python in a file of the repository.
-fn python_example(file: &str) -> String {
-    let text = std::fs::read_to_string(repository().join(file)).expect("the file is in the repository");
-    let (_, example) = text.split_once("```python\n").unwrap_or_else(|| panic!("{file} has no example"));
-    let (example, _) = example.split_once("```").expect("a block has an end");
-    example.to_owned()
-}

@@ -9,6 +9,7 @@ mod clients;
 mod command_line;
 mod compatible;
 mod data_directory;
+mod documentation;
 mod files;
 mod packaging;
 mod scenarios;
