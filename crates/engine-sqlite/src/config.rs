@@ -1,4 +1,5 @@
 //! What an operator decides about SQLite databases.
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,7 +12,9 @@ pub struct Config {
     pub synchronous: Synchronous,
     /// How long a statement waits for a lock another process holds, its deadline permitting.
     pub busy_timeout: Duration,
-    /// How many statements may wait for their turn to write, per database.
+    /// How many statements that do not write may run at once, per database.
+    pub lanes: NonZeroU32,
+    /// How many statements may wait for their turn to write, or for a lane, per database.
     pub writers_waiting: u32,
     /// Prepared statements kept per connection.
     pub statement_cache: usize,
@@ -54,6 +57,7 @@ impl Default for Config {
             data_directory: None,
             synchronous: Synchronous::default(),
             busy_timeout: Duration::from_secs(5),
+            lanes: NonZeroU32::new(8).expect("not zero"),
             writers_waiting: 10_000,
             statement_cache: 32,
             limits: Limits::default(),

@@ -1,17 +1,21 @@
-//! A connection as the port has it: here while idle, away on a thread while it works.
+//! A session as the port has it. It has a connection of SQLite's only while it works, or while the
+//! connection holds something of the session's.
 use crate::control::Control;
 use crate::database::Shared;
+use crate::errors::no_turn;
 use crate::handle::Handle;
-use crate::job::{Done, End, Job};
+use crate::job::{Done, End, Errand, Guest, Job, Right, is_sociable};
 use crate::pipe::{Item, Reader, pipe};
+use crate::turn::{Asked, Granted, Queued};
 use futures::future::BoxFuture;
 use rowhouse_engine::{Chunk, Chunks, Connection, EngineError, Options, SessionState};
-use rowhouse_sync::Permit;
+use rowhouse_sync::Acquire;
 use rowhouse_types::Request;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// A connection to a SQLite database.
+/// A session with a SQLite database.
 #[derive(Debug)]
 pub(crate) struct SqliteConnection {
     shared: Arc<Shared>,
@@ -21,10 +25,14 @@ pub(crate) struct SqliteConnection {
     unbegun: Option<Request>,
 }
 
-/// Where the handle is.
+/// What the session has of SQLite's.
 #[derive(Debug)]
 enum Slot {
-    Home(Box<Handle>),
+    /// Nothing: any connection will do.
+    Free,
+    /// A connection that holds something of the session's.
+    Kept(Box<Handle>),
+    /// A request is under way, or waits for its turn; the connection comes back with its end.
     Away(Reader<Done>),
     Lost,
 }
@@ -37,10 +45,14 @@ struct Run<'a> {
 }
 
 enum Phase {
-    /// To be submitted once the connection is home.
+    /// To begin once the request before has ended.
     Start(Request),
-    /// To wait for the turn to write.
-    Queue(Request),
+    /// Waits for a lane.
+    Lane(Request, Acquire),
+    /// Waits for the turn to write.
+    Turn(Request, Queued<Guest>),
+    /// Waits for the turn to write, or for somebody who has it.
+    Guest(Queued<Guest>),
     Away,
     Ended,
 }
@@ -48,8 +60,9 @@ enum Phase {
 // === impl SqliteConnection ===
 
 impl SqliteConnection {
-    pub(crate) fn new(shared: Arc<Shared>, handle: Box<Handle>) -> Self {
-        Self { shared, control: handle.control.clone(), slot: Slot::Home(handle), unbegun: None }
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        shared.enter();
+        Self { shared, control: Arc::new(Control::new()), slot: Slot::Free, unbegun: None }
     }
 
     /// Waits until the request before has ended.
@@ -58,42 +71,47 @@ impl SqliteConnection {
             reader.discard();
             match reader.next().await {
                 Some(Item::Chunk(_)) => {}
-                Some(Item::End(done)) => self.slot = Slot::Home(done.handle),
+                Some(Item::End(done)) => self.back(done.handle),
                 None => self.slot = Slot::Lost,
             }
         }
         match self.slot {
-            Slot::Home(_) => Ok(()),
+            Slot::Free | Slot::Kept(_) => Ok(()),
             Slot::Away(_) | Slot::Lost => Err(EngineError::Lost),
         }
     }
 
-    /// Takes the handle away, to be put back with [`Slot::Home`].
-    fn take(&mut self) -> Result<Box<Handle>, EngineError> {
-        match std::mem::replace(&mut self.slot, Slot::Lost) {
-            Slot::Home(handle) => Ok(handle),
-            away => {
-                self.slot = away;
-                Err(EngineError::Lost)
+    fn back(&mut self, handle: Option<Box<Handle>>) {
+        self.slot = handle.map_or(Slot::Free, Slot::Kept);
+    }
+
+    fn take_kept(&mut self) -> Option<Box<Handle>> {
+        match std::mem::replace(&mut self.slot, Slot::Free) {
+            Slot::Kept(handle) => Some(handle),
+            other => {
+                self.slot = other;
+                None
             }
         }
     }
 
-    /// Puts the handle to work.
-    fn launch(&mut self, request: Request, options: Options) -> Result<(), EngineError> {
-        let handle = self.take()?;
+    /// Sends a request to work, on the connection it has, if it has one.
+    fn launch(&mut self, request: Request, options: Options, right: Right) {
+        let handle = self.take_kept();
+        let errand = self.errand(request, options);
+        self.submit(Job { errand, handle, right, shared: self.shared.clone() });
+    }
+
+    /// An errand whose answer comes back here.
+    fn errand(&mut self, request: Request, options: Options) -> Errand {
         let (writer, reader) = pipe();
-        let job = Job { handle, request, options };
-        match self.shared.executor.submit((job, writer), |(job, writer)| job.run(writer)) {
-            Ok(()) => {
-                self.slot = Slot::Away(reader);
-                Ok(())
-            }
-            Err((mut job, _)) => {
-                job.handle.settle();
-                self.slot = Slot::Home(job.handle);
-                Err(crate::errors::too_many_waiting())
-            }
+        self.slot = Slot::Away(reader);
+        Errand { request, options, control: self.control.clone(), pipe: writer }
+    }
+
+    fn submit(&self, job: Job) {
+        if let Err(job) = self.shared.executor.submit(job, Job::run) {
+            job.refuse();
         }
     }
 
@@ -107,20 +125,19 @@ impl SqliteConnection {
     async fn forget(&mut self) -> Result<(), EngineError> {
         self.interrupt();
         self.home().await?;
-        if self.control.state() == SessionState::Clean {
-            return Ok(());
-        }
-        let has_turn = matches!(&self.slot, Slot::Home(handle) if handle.writer.is_some());
-        let _turn = if has_turn { None } else { self.shared.turn_to_open().await? };
-        let mut handle = self.take()?;
-        self.control.arm(None);
-        let resetting = self.shared.executor.call(move || {
-            let result = handle.reset();
-            (handle, result)
-        });
-        let (handle, result) = resetting.await?;
-        self.slot = Slot::Home(handle);
-        result
+        // Memory cannot be opened anew while it is being written.
+        let without_turn = matches!(&self.slot, Slot::Kept(handle) if handle.turn.is_none());
+        let _turn = if without_turn && self.shared.is_exclusive() {
+            Some(self.shared.clone().turn().await?)
+        } else {
+            None
+        };
+        let Some(handle) = self.take_kept() else { return Ok(()) };
+        self.slot = Slot::Lost;
+        let shared = self.shared.clone();
+        self.shared.executor.call(move || shared.restore(handle)).await??;
+        self.slot = Slot::Free;
+        Ok(())
     }
 }
 
@@ -143,7 +160,8 @@ impl Connection for SqliteConnection {
 
     fn state(&self) -> SessionState {
         match self.slot {
-            Slot::Home(_) => self.control.state(),
+            Slot::Free => SessionState::Clean,
+            Slot::Kept(_) => self.control.state(),
             // What an abandoned request leaves behind is known only when it has ended.
             Slot::Away(_) | Slot::Lost => SessionState::Stateful,
         }
@@ -152,17 +170,8 @@ impl Connection for SqliteConnection {
     fn ping(&mut self) -> BoxFuture<'_, Result<(), EngineError>> {
         Box::pin(async move {
             self.home().await?;
-            let handle = self.take()?;
-            let (handle, result) = self
-                .shared
-                .executor
-                .call(move || {
-                    let result = handle.verify();
-                    (handle, result)
-                })
-                .await?;
-            self.slot = Slot::Home(handle);
-            result
+            let shared = self.shared.clone();
+            self.shared.executor.call(move || shared.verify()).await?
         })
     }
 
@@ -176,7 +185,7 @@ impl Connection for SqliteConnection {
             if self.home().await.is_err() {
                 return;
             }
-            let Ok(handle) = self.take() else { return };
+            let Some(handle) = self.take_kept() else { return };
             let shared = self.shared.clone();
             let closed = self.shared.executor.call(move || shared.part_with(handle)).await;
             if let Err(error) | Ok(Err(error)) = closed {
@@ -190,73 +199,161 @@ impl Connection for SqliteConnection {
 impl Drop for SqliteConnection {
     fn drop(&mut self) {
         self.interrupt();
-        if let Slot::Home(handle) = std::mem::replace(&mut self.slot, Slot::Lost) {
-            drop(self.shared.executor.submit(handle, drop));
+        if let Some(handle) = self.take_kept() {
+            self.shared.part_later(handle);
         }
+        self.shared.leave();
     }
 }
 
 // === impl Run ===
 
 impl Run<'_> {
-    /// Submits the request at once if the connection is idle.
+    /// Sends the request to work, or into the queue for what it needs, unless the one before is
+    /// still under way.
     fn begin(&mut self, request: Request) -> Result<(), EngineError> {
-        if matches!(self.connection.slot, Slot::Home(_)) {
-            self.connection.control.arm(self.options.deadline);
-            self.connection.launch(request, self.options)?;
-            self.phase = Phase::Away;
-        } else {
-            self.phase = Phase::Start(request);
+        let holds_turn = match &self.connection.slot {
+            Slot::Free => None,
+            Slot::Kept(handle) => Some(handle.turn.is_some()),
+            Slot::Away(_) | Slot::Lost => {
+                self.phase = Phase::Start(request);
+                return Ok(());
+            }
+        };
+        self.connection.control.arm(self.options.deadline);
+        match holds_turn {
+            Some(true) => {
+                self.go(request, Right::Held);
+                Ok(())
+            }
+            _ if self.connection.shared.is_exclusive() => self.ask_turn(request),
+            None if is_sociable(&request) => self.ask_company(request),
+            _ => {
+                self.ask_lane(request);
+                Ok(())
+            }
+        }
+    }
+
+    fn go(&mut self, request: Request, right: Right) {
+        self.connection.launch(request, self.options, right);
+        self.phase = Phase::Away;
+    }
+
+    fn ask_lane(&mut self, request: Request) {
+        let lanes = &self.connection.shared.lanes;
+        match lanes.try_acquire() {
+            Some(lane) => self.go(request, Right::Lane(lane)),
+            None => self.phase = Phase::Lane(request, lanes.acquire()),
+        }
+    }
+
+    fn ask_turn(&mut self, request: Request) -> Result<(), EngineError> {
+        match self.connection.shared.turns.ask(None).map_err(no_turn)? {
+            Asked::Now(granted) => self.go(request, Right::Turn { turn: granted.turn, leads: false }),
+            Asked::Later(queued) => self.phase = Phase::Turn(request, queued),
         }
         Ok(())
+    }
+
+    /// Asks for the turn, or to be served by who has it.
+    fn ask_company(&mut self, request: Request) -> Result<(), EngineError> {
+        let errand = self.connection.errand(request, self.options);
+        match self.connection.shared.turns.ask(Some(Guest::new(errand))) {
+            Ok(Asked::Now(granted)) => self.lead(granted),
+            Ok(Asked::Later(queued)) => self.phase = Phase::Guest(queued),
+            Err(refused) => {
+                self.connection.slot = Slot::Free;
+                return Err(no_turn(refused));
+            }
+        }
+        Ok(())
+    }
+
+    fn lead(&mut self, granted: Granted<Guest>) {
+        let Granted { turn, guest } = granted;
+        let errand = guest.expect("it comes back with the turn").into_errand();
+        let shared = self.connection.shared.clone();
+        self.connection.submit(Job {
+            errand,
+            handle: None,
+            right: Right::Turn { turn, leads: true },
+            shared,
+        });
+        self.phase = Phase::Away;
     }
 
     async fn next(&mut self) -> Option<Result<Chunk, EngineError>> {
         loop {
             // Whatever is taken out below and not put back has ended.
-            match std::mem::replace(&mut self.phase, Phase::Ended) {
+            let step = match std::mem::replace(&mut self.phase, Phase::Ended) {
                 Phase::Ended => return None,
-                Phase::Start(request) => {
-                    let ready = self.connection.home().await.and_then(|()| self.begin(request));
-                    if let Err(error) = ready {
-                        return Some(Err(error));
-                    }
-                }
-                Phase::Queue(request) => {
-                    let turn = self.wait_for_turn().await.and_then(|permit| self.resume(request, permit));
-                    if let Err(error) = turn {
-                        return Some(Err(error));
-                    }
-                }
                 Phase::Away => {
                     let Slot::Away(reader) = &mut self.connection.slot else { return None };
                     self.phase = Phase::Away;
                     let item = reader.next().await;
-                    if let Some(item) = self.receive(item) {
-                        return Some(item);
+                    match self.receive(item) {
+                        Some(item) => return Some(item),
+                        None => Ok(()),
                     }
                 }
+                Phase::Start(request) => self.connection.home().await.and_then(|()| self.begin(request)),
+                Phase::Lane(request, acquire) => match before(self.options.deadline, acquire).await {
+                    None => Err(EngineError::TimedOut),
+                    Some(Err(refused)) => Err(no_turn(refused)),
+                    Some(Ok(lane)) => {
+                        self.go(request, Right::Lane(lane));
+                        Ok(())
+                    }
+                },
+                Phase::Turn(request, queued) => match before(self.options.deadline, queued).await {
+                    None => Err(EngineError::TimedOut),
+                    Some(granted) => {
+                        let turn = granted.expect("it brought no guest to take").turn;
+                        self.go(request, Right::Turn { turn, leads: false });
+                        Ok(())
+                    }
+                },
+                Phase::Guest(queued) => self.company(queued).await,
+            };
+            if let Err(error) = step {
+                return Some(Err(error));
             }
         }
+    }
+
+    /// Waits for the turn or for somebody who has it. Once it was taken there is no way back: it is
+    /// stopped, or takes effect with the others.
+    async fn company(&mut self, mut queued: Queued<Guest>) -> Result<(), EngineError> {
+        let granted = match before(self.options.deadline, &mut queued).await {
+            Some(granted) => granted,
+            None if queued.leave() => {
+                self.connection.slot = Slot::Free;
+                return Err(EngineError::TimedOut);
+            }
+            None => queued.await,
+        };
+        match granted {
+            Ok(granted) => self.lead(granted),
+            Err(_taken) => self.phase = Phase::Away,
+        }
+        Ok(())
     }
 
     fn receive(&mut self, item: Option<Item<Done>>) -> Option<Result<Chunk, EngineError>> {
         match item {
             Some(Item::Chunk(chunk)) => Some(Ok(chunk)),
             Some(Item::End(Done { handle, end })) => {
-                self.connection.slot = Slot::Home(handle);
+                self.connection.back(handle);
                 self.phase = Phase::Ended;
                 match end {
                     End::Finished(chunk) => Some(Ok(chunk)),
                     End::Failed(error) => Some(Err(error)),
-                    End::Unfit(error, request) => {
+                    End::Unbegun(error, request) => {
                         self.connection.unbegun = Some(request);
                         Some(Err(error))
                     }
-                    End::NeedsWriter(request) => {
-                        self.phase = Phase::Queue(request);
-                        None
-                    }
+                    End::NeedsWriter(request) => self.ask_turn(request).err().map(Err),
                 }
             }
             None => {
@@ -266,33 +363,19 @@ impl Run<'_> {
             }
         }
     }
-
-    async fn wait_for_turn(&mut self) -> Result<Permit, EngineError> {
-        let turn = self.connection.shared.writer.acquire();
-        let granted = match self.options.deadline {
-            None => turn.await,
-            Some(deadline) if deadline <= Instant::now() => return Err(EngineError::TimedOut),
-            Some(deadline) => {
-                tokio::time::timeout_at(deadline.into(), turn).await.map_err(|_| EngineError::TimedOut)?
-            }
-        };
-        granted.map_err(crate::errors::no_turn)
-    }
-
-    /// Submits the request again, now with the turn to write. There is no await between getting
-    /// the turn and this, so it cannot be left with an idle connection.
-    fn resume(&mut self, request: Request, permit: Permit) -> Result<(), EngineError> {
-        if let Slot::Home(handle) = &mut self.connection.slot {
-            handle.writer = Some(permit);
-        }
-        self.connection.launch(request, self.options)?;
-        self.phase = Phase::Away;
-        Ok(())
-    }
 }
 
 impl Drop for Run<'_> {
     fn drop(&mut self) {
         self.connection.interrupt();
+    }
+}
+
+/// What `future` yields, or `None` if the deadline comes first.
+async fn before<T>(deadline: Option<Instant>, future: impl Future<Output = T>) -> Option<T> {
+    match deadline {
+        None => Some(future.await),
+        Some(deadline) if deadline <= Instant::now() => None,
+        Some(deadline) => tokio::time::timeout_at(deadline.into(), future).await.ok(),
     }
 }

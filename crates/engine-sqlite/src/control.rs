@@ -1,19 +1,17 @@
-//! What a running statement looks at to learn that it must stop.
+//! What a request's owner tells the statement that runs for it: when to stop.
 use rowhouse_engine::{EngineError, SessionState};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Instant;
 
-/// Shared by a connection, the job that runs on it and SQLite's callbacks.
+/// Shared by a session, the job that runs for it and, meanwhile, SQLite's callbacks.
 ///
-/// It is armed anew for each request; requests of one connection never overlap.
+/// It is armed anew for each request; requests of one session never overlap.
 #[derive(Debug)]
 pub(crate) struct Control {
     epoch: Instant,
     /// Nanoseconds since `epoch`; `u64::MAX` is never.
     deadline: AtomicU64,
     cancelled: AtomicBool,
-    /// Set while what must not be interrupted runs: housekeeping, and a commit to its end.
-    masked: AtomicBool,
     state: AtomicU8,
 }
 
@@ -32,7 +30,6 @@ impl Control {
             epoch: Instant::now(),
             deadline: AtomicU64::new(u64::MAX),
             cancelled: AtomicBool::new(false),
-            masked: AtomicBool::new(false),
             state: AtomicU8::new(0),
         }
     }
@@ -63,16 +60,7 @@ impl Control {
         (deadline <= now).then_some(Stop::Deadline)
     }
 
-    /// Whether SQLite must stop now: as [`Control::stop`], but never during housekeeping.
-    pub(crate) fn must_stop(&self) -> bool {
-        !self.masked.load(Ordering::Relaxed) && self.stop().is_some()
-    }
-
-    pub(crate) fn mask(&self, masked: bool) {
-        self.masked.store(masked, Ordering::SeqCst);
-    }
-
-    /// What the connection held when its last request ended.
+    /// What the session held when its last request ended.
     pub(crate) fn state(&self) -> SessionState {
         match self.state.load(Ordering::SeqCst) {
             0 => SessionState::Clean,

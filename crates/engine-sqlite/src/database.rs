@@ -1,65 +1,165 @@
-//! An open database: what its connections share.
+//! An open database: what its sessions share.
 use crate::config::Config;
 use crate::connection::SqliteConnection;
 use crate::executor::Executor;
 use crate::files::Place;
 use crate::handle::{Handle, Source};
+use crate::job::Guest;
 use crate::occupancy::Occupant;
+use crate::turn::{Asked, Turn, Turns};
 use futures::future::BoxFuture;
 use rowhouse_engine::{Connection, Database, EngineError};
-use rowhouse_sync::{Limiter, Permit};
-use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use rowhouse_sync::Limiter;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What the connections of a database share.
+/// What the sessions of a database share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) executor: Executor,
     /// The turn to write.
-    pub(crate) writer: Limiter,
+    pub(crate) turns: Turns<Guest>,
+    /// Who is at work without the turn.
+    pub(crate) lanes: Limiter,
     source: Source,
     config: Arc<Config>,
-    closed: AtomicBool,
-    /// Of a file: the connection that opening it took, for whoever connects first; or one kept
-    /// because the file was moved. Of memory: the one that keeps it.
-    opened: Mutex<Option<Box<Handle>>>,
+    handles: Mutex<Handles>,
     /// Of a file: it is open here, until it is closed.
     occupant: Mutex<Option<Occupant>>,
+}
+
+/// The connections of SQLite's that nobody uses.
+///
+/// Invariant: never more than there are sessions, one apart.
+#[expect(clippy::vec_box, reason = "they travel boxed, and are not to be moved about here")]
+#[derive(Debug, Default)]
+struct Handles {
+    /// The one used last at the end.
+    idle: Vec<Box<Handle>>,
+    sessions: usize,
+    closed: bool,
 }
 
 /// An open SQLite database.
 #[derive(Debug)]
 pub(crate) struct SqliteDatabase {
     shared: Arc<Shared>,
+    /// Of memory: the connection that keeps it.
+    anchor: Mutex<Option<Box<Handle>>>,
 }
 
 // === impl Shared ===
 
 impl Shared {
-    /// Waits for the turn to write where a connection cannot be opened without it.
-    pub(crate) async fn turn_to_open(&self) -> Result<Option<Permit>, EngineError> {
-        if !self.source.is_exclusive() {
-            return Ok(None);
+    /// Whether only who has the turn may touch the pages, be it to read.
+    pub(crate) fn is_exclusive(&self) -> bool {
+        self.source.is_exclusive()
+    }
+
+    /// Fails when the database is not there any more. Blocks.
+    pub(crate) fn verify(&self) -> Result<(), EngineError> {
+        self.source.verify()
+    }
+
+    /// A connection that holds nothing of anybody's: one that nobody uses, or else a new one.
+    /// Blocks.
+    pub(crate) fn lend(&self) -> Result<Box<Handle>, EngineError> {
+        let idle = {
+            let mut handles = self.handles();
+            if handles.closed {
+                return Err(EngineError::Closed);
+            }
+            handles.idle.pop()
+        };
+        match idle {
+            Some(handle) => Ok(handle),
+            None => Handle::open(&self.source, &self.config).map(Box::new),
         }
-        self.writer.acquire().await.map(Some).map_err(crate::errors::no_turn)
+    }
+
+    /// Takes a connection back that holds nothing of anybody's. May block, to close it.
+    pub(crate) fn give_back(&self, handle: Box<Handle>) {
+        let surplus = self.handles().put(handle);
+        if let Some(Err(error)) = surplus.map(|handle| self.part_with(handle)) {
+            tracing::debug!(%error, "a connection did not close cleanly");
+        }
     }
 
     /// Closes a connection. Of a file that was moved, the last one stays until the database
     /// closes: SQLite would leave its log unread where it is. Blocks.
     pub(crate) fn part_with(&self, handle: Box<Handle>) -> Result<(), EngineError> {
-        if matches!(handle.verify(), Err(EngineError::Replaced)) {
-            let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-            if opened.is_none() {
-                *opened = Some(handle);
+        if matches!(self.verify(), Err(EngineError::Replaced)) {
+            let mut handles = self.handles();
+            if handles.idle.is_empty() && !handles.closed {
+                handles.idle.push(handle);
                 return Ok(());
             }
         }
         handle.close()
     }
 
-    fn take_opened(&self) -> Option<Box<Handle>> {
-        self.opened.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// Closes a connection on a thread, for SQLite may write while it closes.
+    pub(crate) fn part_later(self: &Arc<Self>, handle: Box<Handle>) {
+        let argument = (self.clone(), handle);
+        drop(self.executor.submit(argument, |(shared, handle)| drop(shared.part_with(handle))));
+    }
+
+    /// Takes a connection back after undoing what its session left. Blocks.
+    pub(crate) fn restore(&self, mut handle: Box<Handle>) -> Result<(), EngineError> {
+        match handle.reset() {
+            Ok(()) => self.give_back(handle),
+            Err(error) => {
+                self.part_with(handle)?;
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the turn to write.
+    pub(crate) async fn turn(self: Arc<Self>) -> Result<Turn<Guest>, EngineError> {
+        match self.turns.ask(None).map_err(crate::errors::no_turn)? {
+            Asked::Now(granted) => Ok(granted.turn),
+            Asked::Later(queued) => Ok(queued.await.expect("it brought no guest to take").turn),
+        }
+    }
+
+    /// One session more.
+    pub(crate) fn enter(&self) {
+        self.handles().sessions += 1;
+    }
+
+    /// One session less.
+    pub(crate) fn leave(self: &Arc<Self>) {
+        let surplus = {
+            let mut handles = self.handles();
+            handles.sessions -= 1;
+            handles.surplus()
+        };
+        if let Some(handle) = surplus {
+            self.part_later(handle);
+        }
+    }
+
+    fn handles(&self) -> MutexGuard<'_, Handles> {
+        self.handles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Handles ===
+
+impl Handles {
+    /// Keeps a connection, or gives back one that is too many.
+    fn put(&mut self, handle: Box<Handle>) -> Option<Box<Handle>> {
+        if self.closed {
+            return Some(handle);
+        }
+        self.idle.push(handle);
+        self.surplus()
+    }
+
+    /// The one that has been idle longest, if there are more than sessions.
+    fn surplus(&mut self) -> Option<Box<Handle>> {
+        (self.sessions.max(1) < self.idle.len()).then(|| self.idle.remove(0))
     }
 }
 
@@ -74,36 +174,29 @@ impl SqliteDatabase {
         occupant: Option<Occupant>,
     ) -> Result<Self, EngineError> {
         let opened = Box::new(Handle::open(&source, &config)?);
-        let writer = Limiter::new(NonZeroU32::MIN, config.writers_waiting);
-        let (closed, opened) = (AtomicBool::new(false), Mutex::new(Some(opened)));
+        let (anchor, idle) =
+            if source.is_exclusive() { (Some(opened), Vec::new()) } else { (None, vec![opened]) };
+        let turns = Turns::new(config.writers_waiting);
+        let lanes = Limiter::new(config.lanes, config.writers_waiting);
+        let handles = Mutex::new(Handles { idle, ..Handles::default() });
         let occupant = Mutex::new(occupant);
-        let shared = Shared { executor, writer, source, config, closed, opened, occupant };
-        let shared = Arc::new(shared);
-        Ok(Self { shared })
+        let shared = Arc::new(Shared { executor, turns, lanes, source, config, handles, occupant });
+        Ok(Self { shared, anchor: Mutex::new(anchor) })
     }
 
-    async fn another(&self) -> Result<Box<Handle>, EngineError> {
-        if self.shared.closed.load(Ordering::SeqCst) {
-            return Err(EngineError::Closed);
-        }
-        if matches!(self.shared.source, Source::File { .. })
-            && let Some(handle) = self.shared.take_opened()
-        {
-            return Ok(handle);
-        }
-        // Memory cannot be opened while it is being written.
-        let _turn = self.shared.turn_to_open().await?;
-        let (source, config) = (self.shared.source.clone(), self.shared.config.clone());
-        self.shared.executor.call(move || Handle::open(&source, &config).map(Box::new)).await?
+    fn take_anchor(&self) -> Option<Box<Handle>> {
+        self.anchor.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
 impl Database for SqliteDatabase {
+    /// A session costs nothing until it works.
     fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, EngineError>> {
         Box::pin(async move {
-            let handle = self.another().await?;
-            let connection: Box<dyn Connection> =
-                Box::new(SqliteConnection::new(self.shared.clone(), handle));
+            if self.shared.handles().closed {
+                return Err(EngineError::Closed);
+            }
+            let connection: Box<dyn Connection> = Box::new(SqliteConnection::new(self.shared.clone()));
             Ok(connection)
         })
     }
@@ -124,11 +217,16 @@ impl Database for SqliteDatabase {
 
     fn close(&self) -> BoxFuture<'_, Result<(), EngineError>> {
         Box::pin(async move {
-            self.shared.closed.store(true, Ordering::SeqCst);
-            self.shared.writer.close();
-            let opened = self.shared.take_opened();
+            let idle = {
+                let mut handles = self.shared.handles();
+                handles.closed = true;
+                std::mem::take(&mut handles.idle)
+            };
+            self.shared.turns.close();
+            self.shared.lanes.close();
+            let anchor = self.take_anchor();
             let (source, config) = (self.shared.source.clone(), self.shared.config.clone());
-            let settled = self.shared.executor.call(move || settle(&source, &config, opened)).await;
+            let settled = self.shared.executor.call(move || settle(&source, &config, idle, anchor)).await;
             drop(self.shared.occupant.lock().unwrap_or_else(PoisonError::into_inner).take());
             settled?
         })
@@ -136,12 +234,25 @@ impl Database for SqliteDatabase {
 }
 
 /// Leaves all that was committed in the main file, and nothing beside it. Blocks.
-fn settle(source: &Source, config: &Arc<Config>, opened: Option<Box<Handle>>) -> Result<(), EngineError> {
-    let Source::File { place, .. } = source else { return opened.map_or(Ok(()), |handle| handle.close()) };
-    if matches!(source.verify(), Err(EngineError::Replaced)) {
-        return opened.map_or(Ok(()), |handle| part_from_moved(handle, place));
+#[expect(clippy::vec_box, reason = "as they come")]
+fn settle(
+    source: &Source,
+    config: &Arc<Config>,
+    mut idle: Vec<Box<Handle>>,
+    anchor: Option<Box<Handle>>,
+) -> Result<(), EngineError> {
+    let last = idle.pop();
+    for handle in idle {
+        handle.close()?;
     }
-    let handle = match opened {
+    let Source::File { place, .. } = source else {
+        last.map_or(Ok(()), |handle| handle.close())?;
+        return anchor.map_or(Ok(()), |handle| handle.close());
+    };
+    if matches!(source.verify(), Err(EngineError::Replaced)) {
+        return last.map_or(Ok(()), |handle| part_from_moved(*handle, place));
+    }
+    let handle = match last {
         Some(handle) => handle,
         // The last connection to close has emptied the log, unless something stopped it.
         None if place.has_log()? => Box::new(Handle::open(source, config)?),
@@ -153,7 +264,7 @@ fn settle(source: &Source, config: &Arc<Config>, opened: Option<Box<Handle>>) ->
 
 /// Lets go of a file that is not where it was: what was committed goes where the file went, for a
 /// log left here would be taken for that of the next file of this name. Blocks.
-fn part_from_moved(handle: Box<Handle>, place: &Place) -> Result<(), EngineError> {
+fn part_from_moved(handle: Handle, place: &Place) -> Result<(), EngineError> {
     let emptied = handle.checkpoint();
     let closed = handle.close();
     if emptied.is_err() {
@@ -165,7 +276,8 @@ fn part_from_moved(handle: Box<Handle>, place: &Place) -> Result<(), EngineError
 /// SQLite may write while it closes, so that is left to the executor.
 impl Drop for SqliteDatabase {
     fn drop(&mut self) {
-        if let Some(handle) = self.shared.take_opened() {
+        let idle = std::mem::take(&mut self.shared.handles().idle);
+        for handle in idle.into_iter().chain(self.take_anchor()) {
             drop(self.shared.executor.submit(handle, drop));
         }
     }

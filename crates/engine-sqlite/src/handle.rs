@@ -5,11 +5,14 @@ use crate::control::Control;
 use crate::errors::{storage, translate};
 use crate::files::{Identity, Place};
 use crate::hardening::{Storage, harden};
+use crate::job::Guest;
+use crate::turn::Turn;
+use crate::watch::Watch;
 use rowhouse_engine::{EngineError, SessionState, SqlPolicy};
-use rowhouse_sync::Permit;
 use rusqlite::{OpenFlags, TransactionState};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Where a database's pages are, for those who open connections to it.
 #[derive(Clone, Debug)]
@@ -23,14 +26,18 @@ pub(crate) enum Source {
 /// A connection of SQLite's. It is used by one thread at a time: whoever holds it.
 pub(crate) struct Handle {
     pub(crate) connection: rusqlite::Connection,
+    /// Of the session it works for now.
     pub(crate) control: Arc<Control>,
+    watch: Arc<Watch>,
     source: Source,
     config: Arc<Config>,
     gatekeeper: Arc<Gatekeeper>,
     /// What the cached statements were compiled under.
     policy: SqlPolicy,
     /// The turn to write, held while the connection holds the lock.
-    pub(crate) writer: Option<Permit>,
+    pub(crate) turn: Option<Turn<Guest>>,
+    /// Whether it runs one request of several in a transaction of ours.
+    pub(crate) grouped: bool,
 }
 
 // === impl Source ===
@@ -71,26 +78,40 @@ impl Source {
 impl Handle {
     /// Opens and hardens a connection. Blocks.
     pub(crate) fn open(source: &Source, config: &Arc<Config>) -> Result<Self, EngineError> {
-        Self::open_with(source, config, Arc::new(Control::new()))
-    }
-
-    fn open_with(source: &Source, config: &Arc<Config>, control: Arc<Control>) -> Result<Self, EngineError> {
         let storage = if source.is_exclusive() { Storage::Memory } else { Storage::File };
         source.verify()?;
         let mut connection = source.connect().map_err(|error| translate(&error))?;
-        let gatekeeper = Arc::new(Gatekeeper::default());
-        harden(&mut connection, storage, config, &gatekeeper, &control).map_err(|error| translate(&error))?;
+        let (gatekeeper, watch) = (Arc::new(Gatekeeper::default()), Arc::new(Watch::default()));
+        harden(&mut connection, storage, config, &gatekeeper, &watch).map_err(|error| translate(&error))?;
         // SQLite opened it by its path: still the same file?
         source.verify()?;
         Ok(Self {
             connection,
-            control,
+            control: Arc::new(Control::new()),
+            watch,
             source: source.clone(),
             config: config.clone(),
             gatekeeper,
             policy: SqlPolicy::default(),
-            writer: None,
+            turn: None,
+            grouped: false,
         })
+    }
+
+    /// Works for `control` from now on, and when others wait for it, no longer than their patience.
+    pub(crate) fn attend(&mut self, control: &Arc<Control>, patience: Option<Instant>) {
+        self.control = control.clone();
+        self.watch.attend(control, patience);
+    }
+
+    /// Whether what ran last was stopped because others had waited for it long enough.
+    pub(crate) fn out_of_patience(&self) -> bool {
+        self.control.stop().is_none() && self.watch.out_of_patience()
+    }
+
+    /// What runs from here on can be interrupted, until it commits.
+    pub(crate) fn unmask(&self) {
+        self.watch.mask(false);
     }
 
     /// Opens the door to SQL of a client's.
@@ -104,11 +125,17 @@ impl Handle {
 
     /// Runs SQL of our own, which no deadline interrupts.
     pub(crate) fn housekeep(&self, sql: &str) -> rusqlite::Result<()> {
-        self.control.mask(true);
+        self.watch.mask(true);
+        let result = self.as_house(sql);
+        self.watch.mask(false);
+        result
+    }
+
+    /// Runs SQL of our own for the request at hand, whose deadline interrupts it.
+    pub(crate) fn as_house(&self, sql: &str) -> rusqlite::Result<()> {
         self.gatekeeper.admit(Author::House);
         let result = self.connection.execute_batch(sql);
         self.gatekeeper.admit(Author::Client(self.policy));
-        self.control.mask(false);
         result
     }
 
@@ -118,7 +145,7 @@ impl Handle {
     }
 
     /// Tells what it holds now, and gives the turn to write back when it is of no more use.
-    pub(crate) fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) -> SessionState {
         let autocommit = self.connection.is_autocommit();
         let holds_lock = match self.connection.transaction_state(None::<&str>) {
             Ok(TransactionState::Write) => true,
@@ -131,8 +158,9 @@ impl Handle {
         };
         self.control.set_state(state);
         if !holds_lock {
-            self.writer = None;
+            self.turn = None;
         }
+        state
     }
 
     /// Forgets all that belongs to the last borrower. Blocks.
@@ -143,26 +171,22 @@ impl Handle {
         if self.gatekeeper.touched() {
             // A new connection certainly holds nothing. It is opened before the old one is closed,
             // so that the old one is not the last and need not empty the log.
-            let fresh = Self::open_with(&self.source, &self.config, self.control.clone())?;
+            let mut fresh = Self::open(&self.source, &self.config)?;
+            fresh.attend(&self.control, None);
             *self = fresh;
         }
         self.settle();
         Ok(())
     }
 
-    /// Whether the database is still there. Blocks.
-    pub(crate) fn verify(&self) -> Result<(), EngineError> {
-        self.source.verify()
-    }
-
     /// Moves all that was committed into the main file. Blocks.
     pub(crate) fn checkpoint(&self) -> Result<(), EngineError> {
-        self.control.mask(true);
+        self.watch.mask(true);
         self.gatekeeper.admit(Author::House);
         let busy: rusqlite::Result<i64> =
             self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
         self.gatekeeper.admit(Author::Client(self.policy));
-        self.control.mask(false);
+        self.watch.mask(false);
         match busy {
             Ok(0) => Ok(()),
             Ok(_) => Err(crate::errors::busy()),

@@ -1,7 +1,7 @@
 //! What every connection is made to be before it sees foreign SQL.
 use crate::authorizer::Gatekeeper;
 use crate::config::Config;
-use crate::control::Control;
+use crate::watch::Watch;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
@@ -31,10 +31,10 @@ pub(crate) fn harden(
     storage: Storage,
     config: &Config,
     gatekeeper: &Arc<Gatekeeper>,
-    control: &Arc<Control>,
+    watch: &Arc<Watch>,
 ) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(config.statement_cache);
-    callbacks(connection, config, gatekeeper, control)?;
+    callbacks(connection, config, gatekeeper, watch)?;
     limits(connection, config)?;
     for (setting, on) in [
         (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
@@ -53,10 +53,10 @@ fn callbacks(
     connection: &mut Connection,
     config: &Config,
     gatekeeper: &Arc<Gatekeeper>,
-    control: &Arc<Control>,
+    watch: &Arc<Watch>,
 ) -> rusqlite::Result<()> {
     let patience = config.busy_timeout;
-    let (at_progress, at_lock) = (control.clone(), control.clone());
+    let (at_progress, at_lock) = (watch.clone(), watch.clone());
     let mut since = Instant::now();
     connection.progress_handler(LOOK_EVERY, Some(move || at_progress.must_stop()))?;
     connection.busy_handler(Some(move |tries: i32| {
@@ -72,7 +72,7 @@ fn callbacks(
     }))?;
     // What has begun to commit is not interrupted any more: SQLite may look once more after the
     // commit, and would call interrupted what has taken effect.
-    let at_commit = control.clone();
+    let at_commit = watch.clone();
     connection.commit_hook(Some(move || {
         at_commit.mask(true);
         false

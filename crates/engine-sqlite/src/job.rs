@@ -1,28 +1,64 @@
 //! A request on a connection, from first to last row. Runs on a thread of the executor.
 use crate::bind::bind;
+use crate::control::Control;
+use crate::database::Shared;
 use crate::errors::interpret;
+use crate::group::Group;
 use crate::handle::Handle;
 use crate::output::Output;
 use crate::pipe::Writer;
-use crate::text::{begins_with, counts_changes, is_blank};
-use rowhouse_engine::{Chunk, EngineError, Misuse, Options, Outcome};
+use crate::text::{begins_with, counts_changes, is_blank, mentions};
+use crate::turn::Turn;
+use rowhouse_engine::{Chunk, EngineError, Misuse, Options, Outcome, SessionState};
+use rowhouse_sync::Permit;
 use rowhouse_types::{Arguments, Request};
 use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::{Batch, CachedStatement, Statement};
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
-/// A request, with the connection it is to run on.
+/// The most sets of arguments a request may repeat for and still be run together with others.
+const SOCIABLE_SETS: usize = 128;
+
+/// A request, for whom it is, and where its answer goes.
 #[derive(Debug)]
-pub(crate) struct Job {
-    pub(crate) handle: Box<Handle>,
+pub(crate) struct Errand {
     pub(crate) request: Request,
     pub(crate) options: Options,
+    pub(crate) control: Arc<Control>,
+    pub(crate) pipe: Writer<Done>,
 }
 
-/// How a job ended; the connection comes back with it.
+/// An errand in the queue for the turn, which another may run. Its session is told if nobody does.
+#[derive(Debug)]
+pub(crate) struct Guest(Option<Errand>);
+
+/// An errand, and what it is run with.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) errand: Errand,
+    /// The session's own; without it any will do.
+    pub(crate) handle: Option<Box<Handle>>,
+    pub(crate) right: Right,
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// What allows a job to take up a thread.
+#[derive(Debug)]
+pub(crate) enum Right {
+    /// One of the few lanes of its database.
+    Lane(Permit),
+    /// The turn to write; `leads` if those that wait behind may be served with it.
+    Turn { turn: Turn<Guest>, leads: bool },
+    /// The turn to write that its connection has had since an earlier request.
+    Held,
+}
+
+/// How an errand ended.
 #[derive(Debug)]
 pub(crate) struct Done {
-    pub(crate) handle: Box<Handle>,
+    /// The connection, if it holds something of the session's.
+    pub(crate) handle: Option<Box<Handle>>,
     pub(crate) end: End,
 }
 
@@ -32,17 +68,19 @@ pub(crate) enum End {
     /// Well; the last chunk.
     Finished(Chunk),
     Failed(EngineError),
-    /// Nothing was done: the connection must hold the turn to write first.
+    /// Nothing was done: it needs the turn to write first.
     NeedsWriter(Request),
     /// Nothing was done: the file is not the one it was, or cannot be looked at.
-    Unfit(EngineError, Request),
+    Unbegun(EngineError, Request),
 }
 
 /// Why a request goes no further.
 #[derive(Debug)]
-enum Halt {
+pub(crate) enum Halt {
     Failed(EngineError),
     NeedsWriter,
+    /// Its rows do not fit one chunk, and there is nowhere to send them yet.
+    TooLong,
 }
 
 /// A compiled statement, cached or not.
@@ -52,31 +90,142 @@ enum Prepared<'c> {
     Once(Statement<'c>),
 }
 
-// === impl Job ===
+// === impl Errand ===
 
-impl Job {
-    /// Runs it and hands the connection back through `pipe`.
-    pub(crate) fn run(self, pipe: Writer<Done>) {
-        let Self { mut handle, request, options } = self;
-        if let Err(error) = handle.verify() {
-            return pipe.end(Done { handle, end: End::Unfit(error, request) });
-        }
-        let result = perform(&mut handle, &request, &options, &pipe);
-        handle.settle();
-        let end = match result {
-            Ok(last) => End::Finished(last),
-            Err(Halt::Failed(error)) => End::Failed(error),
-            Err(Halt::NeedsWriter) => End::NeedsWriter(request),
-        };
-        pipe.end(Done { handle, end });
+impl Errand {
+    /// Hands over how it ended.
+    pub(crate) fn end(self, handle: Option<Box<Handle>>, end: End) {
+        self.pipe.end(Done { handle, end });
     }
 }
 
-fn perform(
+// === impl Guest ===
+
+impl Guest {
+    pub(crate) fn new(errand: Errand) -> Self {
+        Self(Some(errand))
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.0.as_ref().expect("taken out only with the guest").options
+    }
+
+    pub(crate) fn into_errand(mut self) -> Errand {
+        self.0.take().expect("taken out only here, with the guest")
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        if let Some(errand) = self.0.take() {
+            errand.end(None, End::Failed(EngineError::Cancelled));
+        }
+    }
+}
+
+/// Whether a request may be run on a connection of somebody else's, together with others.
+///
+/// Plain changes of rows only: they leave nothing on the connection, and each takes effect as it
+/// would by itself.
+pub(crate) fn is_sociable(request: &Request) -> bool {
+    let short = match request {
+        Request::Execute { .. } => true,
+        Request::Repeat { sets, .. } => sets.len() <= SOCIABLE_SETS,
+        Request::Script { .. } => false,
+    };
+    let sql = request.sql();
+    // These two tell of the connection's last statement.
+    short && counts_changes(sql) && !mentions(sql, "changes") && !mentions(sql, "last_insert_rowid")
+}
+
+// === impl Job ===
+
+impl Job {
+    /// Tells its session that there is no thread for it.
+    pub(crate) fn refuse(self) {
+        self.errand.end(self.handle, End::Failed(crate::errors::too_many_waiting()));
+    }
+
+    /// Runs it, and those that wait behind it if it leads them.
+    pub(crate) fn run(self) {
+        let Self { errand, handle, right, shared } = self;
+        if let Err(error) = shared.verify() {
+            drop(right);
+            let end = End::Unbegun(error, errand.request);
+            return errand.pipe.end(Done { handle, end });
+        }
+        let mut handle = match handle.map_or_else(|| shared.lend(), Ok) {
+            Ok(handle) => handle,
+            Err(error) => {
+                drop(right);
+                return errand.end(None, End::Failed(error));
+            }
+        };
+        match right {
+            Right::Held => alone(handle, errand, &shared),
+            Right::Lane(lane) => {
+                alone(handle, errand, &shared);
+                drop(lane);
+            }
+            Right::Turn { turn, leads } => {
+                handle.turn = Some(turn);
+                if leads && shared.turns.has_guests() {
+                    lead(handle, errand, &shared);
+                } else {
+                    alone(handle, errand, &shared);
+                }
+            }
+        }
+    }
+}
+
+fn alone(mut handle: Box<Handle>, errand: Errand, shared: &Shared) {
+    handle.attend(&errand.control, None);
+    let result = perform(&mut handle, &errand.request, &errand.options, Some(&errand.pipe));
+    let kept = settle(handle, shared);
+    let end = match result {
+        Ok(last) => End::Finished(last),
+        Err(Halt::Failed(error)) => End::Failed(error),
+        Err(Halt::NeedsWriter) => {
+            let end = End::NeedsWriter(errand.request);
+            return errand.pipe.end(Done { handle: kept, end });
+        }
+        Err(Halt::TooLong) => unreachable!("there is a pipe"),
+    };
+    errand.end(kept, end);
+}
+
+fn lead(mut handle: Box<Handle>, errand: Errand, shared: &Shared) {
+    let mut group = Group::run(&mut handle, errand);
+    match group.take_unfit() {
+        None => {
+            // Whoever is next begins while these are answered.
+            let kept = settle(handle, shared);
+            debug_assert!(kept.is_none(), "a group leaves nothing on its connection");
+            group.answer();
+        }
+        Some(errand) => {
+            group.answer();
+            alone(handle, errand, shared);
+        }
+    }
+}
+
+/// Gives the connection back to the database unless it holds something of the session's.
+fn settle(mut handle: Box<Handle>, shared: &Shared) -> Option<Box<Handle>> {
+    if handle.settle() != SessionState::Clean {
+        return Some(handle);
+    }
+    shared.give_back(handle);
+    None
+}
+
+/// Runs a request. Without a pipe its rows must fit one chunk.
+pub(crate) fn perform(
     handle: &mut Handle,
     request: &Request,
     options: &Options,
-    pipe: &Writer<Done>,
+    pipe: Option<&Writer<Done>>,
 ) -> Result<Chunk, Halt> {
     proceed(handle)?;
     if request.sql().contains('\0') {
@@ -99,7 +248,7 @@ fn execute(
     sql: &str,
     arguments: &Arguments,
     options: &Options,
-    pipe: &Writer<Done>,
+    pipe: Option<&Writer<Done>>,
 ) -> Result<Chunk, Halt> {
     if is_blank(sql) {
         return match arguments {
@@ -161,7 +310,8 @@ fn repeat(handle: &Handle, sql: &str, sets: &[Arguments]) -> Result<Chunk, Halt>
         }
         Ok(affected)
     };
-    let affected = if handle.connection.is_autocommit() { atomically(handle, all) } else { all() }?;
+    let affected =
+        if handle.grouped || handle.connection.is_autocommit() { atomically(handle, all) } else { all() }?;
     Ok(last(handle, counts.then_some(affected)))
 }
 
@@ -230,12 +380,12 @@ fn prepare<'c>(handle: &'c Handle, sql: &str) -> Result<Prepared<'c>, Halt> {
 }
 
 fn take_turn(handle: &Handle) -> Result<(), Halt> {
-    if handle.writer.is_some() { Ok(()) } else { Err(Halt::NeedsWriter) }
+    if handle.turn.is_some() { Ok(()) } else { Err(Halt::NeedsWriter) }
 }
 
 /// Fails when the request must stop; from here on it can be interrupted, until it commits.
 fn proceed(handle: &Handle) -> Result<(), Halt> {
-    handle.control.mask(false);
+    handle.unmask();
     handle.control.stop().map_or(Ok(()), |stop| Err(Halt::Failed(stop.into())))
 }
 

@@ -2,8 +2,12 @@
 //!
 //! SQL is foreign: every connection is hardened before it sees any (`hardening`, `authorizer`).
 //! All of SQLite's work is done by the threads of one [`Executor`], shared by all databases; an
-//! open database costs no thread, no task and no timer. In one database one connection writes at
-//! a time; the others wait for their turn without a thread.
+//! open database costs no thread, no task and no timer.
+//!
+//! A session has a connection of SQLite's only while it works, or while the connection holds
+//! something of the session's: a transaction, temporary objects. In one database one connection
+//! writes at a time; the others wait for their turn without a thread (`turn`), and plain changes
+//! that wait together are committed together (`group`).
 mod authorizer;
 mod bind;
 mod config;
@@ -14,6 +18,7 @@ mod engine;
 mod errors;
 mod executor;
 mod files;
+mod group;
 mod handle;
 mod hardening;
 mod job;
@@ -22,6 +27,8 @@ mod occupancy;
 mod output;
 mod pipe;
 mod text;
+mod turn;
+mod watch;
 
 pub use config::{Config, Limits, Synchronous};
 pub use engine::SqliteEngine;

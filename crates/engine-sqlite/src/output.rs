@@ -1,7 +1,7 @@
 //! Rows on their way out: cut into chunks, counted against the limits.
 use crate::control::Control;
 use crate::errors::translate;
-use crate::job::Done;
+use crate::job::{Done, Halt};
 use crate::pipe::Writer;
 use rowhouse_engine::{Batch, Chunk, EngineError, Misuse, Options, Outcome};
 use rowhouse_types::ValueRef;
@@ -18,7 +18,8 @@ const ROW_BYTES: u64 = 1 << 30;
 /// The rows of one statement. A result that fits one chunk goes out as one, with its outcome.
 pub(crate) struct Output<'a> {
     options: &'a Options,
-    pipe: &'a Writer<Done>,
+    /// Where chunks go before the last; without it there must be but one.
+    pipe: Option<&'a Writer<Done>>,
     control: &'a Control,
     columns: Option<Arc<[String]>>,
     batch: Batch,
@@ -31,7 +32,7 @@ pub(crate) struct Output<'a> {
 // === impl Output ===
 
 impl<'a> Output<'a> {
-    pub(crate) fn new(options: &'a Options, pipe: &'a Writer<Done>, control: &'a Control) -> Self {
+    pub(crate) fn new(options: &'a Options, pipe: Option<&'a Writer<Done>>, control: &'a Control) -> Self {
         Self {
             options,
             pipe,
@@ -45,7 +46,7 @@ impl<'a> Output<'a> {
     }
 
     /// Takes a row, first sending those before it if they fill a chunk.
-    pub(crate) fn push(&mut self, row: &Row<'_>) -> Result<(), EngineError> {
+    pub(crate) fn push(&mut self, row: &Row<'_>) -> Result<(), Halt> {
         if !self.begun {
             // Only now are the columns certain: a statement compiled before the schema changed
             // is compiled anew at its first step.
@@ -58,14 +59,14 @@ impl<'a> Output<'a> {
         }
         self.rows += 1;
         if let Some(limit) = self.options.max_rows.filter(|&limit| limit < self.rows) {
-            return Err(EngineError::TooManyRows { limit });
+            return Err(EngineError::TooManyRows { limit }.into());
         }
         let before = self.bytes;
         for column in 0..self.batch.columns() {
             let value = row.get_ref(column).map_err(|error| translate(&error))?;
             self.push_value(value, row, column)?;
             if ROW_BYTES < self.bytes - before {
-                return Err(EngineError::TooManyBytes { limit: ROW_BYTES });
+                return Err(EngineError::TooManyBytes { limit: ROW_BYTES }.into());
             }
         }
         Ok(())
@@ -108,14 +109,15 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
-    fn send(&mut self) -> Result<(), EngineError> {
+    fn send(&mut self) -> Result<(), Halt> {
+        let Some(pipe) = self.pipe else { return Err(Halt::TooLong) };
         let next = Batch::new(self.batch.columns());
         let rows = std::mem::replace(&mut self.batch, next);
         let chunk = Chunk { columns: self.columns.take(), rows, outcome: None };
-        if self.pipe.send(chunk, || self.control.stop().is_some()) {
+        if pipe.send(chunk, || self.control.stop().is_some()) {
             return Ok(());
         }
-        Err(self.control.stop().map_or(EngineError::Cancelled, EngineError::from))
+        Err(self.control.stop().map_or(EngineError::Cancelled, EngineError::from).into())
     }
 }
 

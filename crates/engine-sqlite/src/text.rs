@@ -21,6 +21,11 @@ pub(crate) fn counts_changes(sql: &str) -> bool {
     begins_with(sql, &["INSERT", "UPDATE", "DELETE", "REPLACE"])
 }
 
+/// Whether `word`, in any case of letters, is anywhere in `sql`.
+pub(crate) fn mentions(sql: &str, word: &str) -> bool {
+    sql.as_bytes().windows(word.len()).any(|bytes| bytes.eq_ignore_ascii_case(word.as_bytes()))
+}
+
 /// The text after leading blanks and comments. A comment without end reaches to the end.
 fn after_blanks(sql: &str) -> &str {
     let mut rest = sql;

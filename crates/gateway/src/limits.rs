@@ -42,7 +42,7 @@ impl Default for Limits {
 impl Default for PoolLimits {
     fn default() -> Self {
         Self {
-            pool_size: NonZeroU32::new(8).expect("not zero"),
+            pool_size: NonZeroU32::new(100).expect("not zero"),
             queue: 10_000,
             acquire_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(30),

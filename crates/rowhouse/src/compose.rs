@@ -42,6 +42,7 @@ pub(crate) async fn gateway(config: &Config) -> Result<Composed, ComposeError> {
     let sqlite = SqliteConfig {
         data_directory: config.data_directory.clone(),
         synchronous: config.synchronous,
+        lanes: config.database_threads,
         limits,
         ..SqliteConfig::default()
     };

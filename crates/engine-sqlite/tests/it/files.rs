@@ -1,7 +1,7 @@
 //! Files: what counts as a database, and what is left behind.
 use crate::support::Files;
 use futures::StreamExt;
-use rowhouse_engine::conformance::{connected, integer, opened, query};
+use rowhouse_engine::conformance::{connected, failure, integer, opened, query, unlimited};
 use rowhouse_engine::{Condition, Engine, EngineError, Options, Presence, SqlPolicy};
 use rowhouse_types::{Request, Value};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -144,7 +144,9 @@ async fn a_file_replaced_while_open_is_not_taken_for_the_old_one() {
     std::fs::write(files.path("tenant.db"), "").unwrap();
     assert!(matches!(connection.ping().await, Err(EngineError::Replaced)));
     assert!(matches!(database.verify().await, Err(EngineError::Replaced)));
-    assert!(matches!(database.connect().await, Err(EngineError::Replaced)));
+    let mut another = database.connect().await.unwrap();
+    let error = failure(&mut *another, "SELECT 1", unlimited()).await;
+    assert!(matches!(error, EngineError::Replaced), "{error:?}");
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! The SQLite engine, by the suite every engine passes and by what only it must hold.
 mod files;
+mod group;
+mod lanes;
 mod memory;
 mod semantics;
 mod suite;

@@ -19,8 +19,12 @@ impl Files {
     }
 
     pub(crate) fn with(config: &Config) -> Self {
+        Self::on(config, ExecutorConfig::default())
+    }
+
+    pub(crate) fn on(config: &Config, executor: ExecutorConfig) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let executor = Executor::new(ExecutorConfig::default());
+        let executor = Executor::new(executor);
         let config = Config { data_directory: Some(directory.path().join("data")), ..config.clone() };
         let engine = Arc::new(SqliteEngine::new(config, executor.clone()).expect("an engine"));
         Self { engine, executor, directory }

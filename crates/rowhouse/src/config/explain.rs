@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn what_nobody_set_is_at_its_default_or_not_set() {
         let said = explain(&layers(), "pool_size").expect("a known option");
-        assert!(said.starts_with("pool_size = 8\n  set    by default\n  takes"), "{said}");
+        assert!(said.starts_with("pool_size = 100\n  set    by default\n  takes"), "{said}");
         let said = explain(&layers(), "data_directory").expect("a known option");
         assert!(said.starts_with("data_directory is not set\n  takes  a path\n"), "{said}");
     }

@@ -47,6 +47,8 @@ pub struct Config {
     pub synchronous: Synchronous,
     /// The most threads that run SQL.
     pub executor_threads: usize,
+    /// The most threads that run SQL of one database.
+    pub database_threads: NonZeroU32,
     /// How long a client may take to say who it is.
     pub handshake_timeout: Duration,
     /// How long a client may take to read a reply.
@@ -105,6 +107,7 @@ impl Config {
             max_database_bytes: layers.bytes_if_set("max_database_bytes")?,
             synchronous,
             executor_threads: narrow(layers.integer("executor_threads")?),
+            database_threads: positive(layers.integer("database_threads")?),
             handshake_timeout: layers.duration("handshake_timeout")?,
             write_timeout: layers.duration("write_timeout")?,
             drain_timeout: layers.duration("drain_timeout")?,

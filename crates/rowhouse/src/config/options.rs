@@ -88,14 +88,20 @@ pub const OPTIONS: &[Opt] = &[
         "5s",
         "How long a name waits for room when every open database is in use.",
     ),
-    opt("pool_size", Kind::Integer(1, 1000), "8", "The most connections of one database in use at once."),
+    opt("pool_size", Kind::Integer(1, 10_000), "100", "The most sessions of one database in use at once."),
+    opt(
+        "database_threads",
+        Kind::Integer(1, 1000),
+        "8",
+        "The most threads that run SQL of one database at once; who writes comes on top.",
+    ),
     opt(
         "pool_queue",
         Kind::Integer(0, 1_000_000),
         "10000",
-        "The most requests that may wait for a connection of one database.",
+        "The most requests that may wait for a session of one database.",
     ),
-    opt("acquire_timeout", Kind::Duration, "10s", "How long a request waits for a connection."),
+    opt("acquire_timeout", Kind::Duration, "10s", "How long a request waits for a session."),
     opt(
         "idle_timeout",
         Kind::Duration,

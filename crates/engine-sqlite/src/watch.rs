@@ -1,0 +1,59 @@
+//! What SQLite's callbacks look at while a connection works: for whom it works, and how long it
+//! may.
+use crate::control::Control;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// Shared by a connection and its callbacks.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    state: Mutex<State>,
+    /// Set while what must not be interrupted runs: housekeeping, and a commit to its end.
+    masked: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Who asked for what runs.
+    control: Option<Arc<Control>>,
+    /// When those it keeps waiting have waited enough.
+    patience: Option<Instant>,
+}
+
+// === impl Watch ===
+
+impl Watch {
+    /// From now on the connection works for `control`, and when others wait for it, no longer than
+    /// their patience.
+    pub(crate) fn attend(&self, control: &Arc<Control>, patience: Option<Instant>) {
+        let mut state = self.lock();
+        let before = state.control.replace(control.clone());
+        state.patience = patience;
+        drop(state);
+        drop(before);
+    }
+
+    /// Whether SQLite must stop now; never during housekeeping.
+    pub(crate) fn must_stop(&self) -> bool {
+        if self.masked.load(Ordering::Relaxed) {
+            return false;
+        }
+        let state = self.lock();
+        state.control.as_ref().is_some_and(|control| control.stop().is_some())
+            || state.patience.is_some_and(|until| until <= Instant::now())
+    }
+
+    /// Whether those it keeps waiting have waited enough.
+    pub(crate) fn out_of_patience(&self) -> bool {
+        self.lock().patience.is_some_and(|until| until <= Instant::now())
+    }
+
+    pub(crate) fn mask(&self, masked: bool) {
+        self.masked.store(masked, Ordering::SeqCst);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
