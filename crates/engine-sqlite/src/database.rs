@@ -1,4 +1,5 @@
 //! An open database: what its sessions share.
+use crate::backup::{self, Copier};
 use crate::config::Config;
 use crate::connection::SqliteConnection;
 use crate::executor::Executor;
@@ -8,9 +9,14 @@ use crate::job::Guest;
 use crate::occupancy::Occupant;
 use crate::turn::{Asked, Turn, Turns};
 use futures::future::BoxFuture;
-use rowhouse_engine::{Connection, Database, EngineError};
+use rowhouse_engine::{Condition, Connection, Course, Database, EngineError, Stamp};
 use rowhouse_sync::Limiter;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How long a closing database waits for others to stop reading it.
+const READERS_LEAVE: Duration = Duration::from_millis(100);
 
 /// What the sessions of a database share.
 #[derive(Debug)]
@@ -22,6 +28,7 @@ pub(crate) struct Shared {
     pub(crate) lanes: Limiter,
     source: Source,
     config: Arc<Config>,
+    copier: Copier,
     handles: Mutex<Handles>,
     /// Of a file: it is open here, until it is closed.
     occupant: Mutex<Option<Occupant>>,
@@ -169,10 +176,11 @@ impl SqliteDatabase {
     /// Opens it. Blocks.
     pub(crate) fn open(
         source: Source,
-        config: Arc<Config>,
         executor: Executor,
+        copier: Copier,
         occupant: Option<Occupant>,
     ) -> Result<Self, EngineError> {
+        let config = copier.config().clone();
         let opened = Box::new(Handle::open(&source, &config)?);
         let (anchor, idle) =
             if source.is_exclusive() { (Some(opened), Vec::new()) } else { (None, vec![opened]) };
@@ -180,8 +188,16 @@ impl SqliteDatabase {
         let lanes = Limiter::new(config.lanes, config.writers_waiting);
         let handles = Mutex::new(Handles { idle, ..Handles::default() });
         let occupant = Mutex::new(occupant);
-        let shared = Arc::new(Shared { executor, turns, lanes, source, config, handles, occupant });
-        Ok(Self { shared, anchor: Mutex::new(anchor) })
+        let shared = Shared { executor, turns, lanes, source, config, copier, handles, occupant };
+        Ok(Self { shared: Arc::new(shared), anchor: Mutex::new(anchor) })
+    }
+
+    /// The turn to write, where nothing can be read without it.
+    async fn turn_to_read(&self) -> Result<Option<Turn<Guest>>, EngineError> {
+        if !self.shared.is_exclusive() {
+            return Ok(None);
+        }
+        self.shared.clone().turn().await.map(Some)
     }
 
     fn take_anchor(&self) -> Option<Box<Handle>> {
@@ -212,6 +228,28 @@ impl Database for SqliteDatabase {
         Box::pin(async move {
             let Source::File { place, .. } = self.shared.source.clone() else { return None };
             self.shared.executor.call(move || place.size()).await.ok().flatten()
+        })
+    }
+
+    fn stamp(&self) -> BoxFuture<'_, Result<Option<Stamp>, EngineError>> {
+        Box::pin(async move {
+            let turn = self.turn_to_read().await?;
+            let source = self.shared.source.clone();
+            let look = move || {
+                let _turn = turn;
+                match source {
+                    Source::File { place, .. } => backup::stamp(&place).map(Some),
+                    Source::Memory { name } => Ok((!backup::is_empty(&name)?).then_some(Stamp::UNKNOWN)),
+                }
+            };
+            self.shared.executor.call(look).await?
+        })
+    }
+
+    fn backup<'a>(&'a self, to: &'a Path, course: &'a Course) -> BoxFuture<'a, Result<(), EngineError>> {
+        Box::pin(async move {
+            let turn = self.turn_to_read().await?;
+            self.shared.copier.back_up(self.shared.source.clone(), turn, to, course).await
         })
     }
 
@@ -258,7 +296,16 @@ fn settle(
         None if place.has_log()? => Box::new(Handle::open(source, config)?),
         None => return Ok(()),
     };
-    handle.checkpoint()?;
+    // Who reads it besides, such as a backup, does not keep the database from closing: what was
+    // committed is safe in the log, and the last to leave empties it.
+    let patience = handle.connection.busy_timeout(READERS_LEAVE);
+    patience.map_err(|error| crate::errors::translate(&error))?;
+    match handle.checkpoint() {
+        Err(EngineError::Statement { condition: Condition::Busy, .. }) => {
+            tracing::debug!("somebody else reads the database that closes");
+        }
+        emptied => emptied?,
+    }
     handle.close()
 }
 

@@ -1,4 +1,5 @@
 //! The engine: finds, makes, opens and destroys databases.
+use crate::backup::{self, Copier};
 use crate::config::Config;
 use crate::database::SqliteDatabase;
 use crate::errors::storage;
@@ -7,10 +8,11 @@ use crate::files::{Files, Place};
 use crate::handle::Source;
 use crate::occupancy::Occupancy;
 use futures::future::BoxFuture;
-use rowhouse_engine::{Database, Engine, EngineError, Location, Presence};
+use rowhouse_engine::{Course, Database, Engine, EngineError, Location, Presence, Restoration, Stamp};
 use rowhouse_types::DatabaseName;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -25,9 +27,9 @@ pub struct SqliteEngine {
 
 #[derive(Debug)]
 struct Inner {
-    config: Arc<Config>,
     executor: Executor,
-    files: Files,
+    files: Arc<Files>,
+    copier: Copier,
     occupancy: Occupancy,
     /// Memory is named process-wide; engines of one process must not meet.
     memory_prefix: u64,
@@ -46,8 +48,10 @@ impl SqliteEngine {
         let files = Files::new(config.data_directory.as_deref())?;
         let memory_prefix = RandomState::new().hash_one("rowhouse");
         let config = Arc::new(config);
-        let (occupancy, memories) = (Occupancy::default(), AtomicU64::new(0));
-        let inner = Inner { config, executor, files, occupancy, memory_prefix, memories };
+        let (files, occupancy) = (Arc::new(files), Occupancy::default());
+        let copier = Copier::new(files.clone(), config, occupancy.clone());
+        let memories = AtomicU64::new(0);
+        let inner = Inner { executor, files, copier, occupancy, memory_prefix, memories };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -120,6 +124,60 @@ impl Engine for SqliteEngine {
             }
         })
     }
+
+    fn list(&self) -> BoxFuture<'_, Result<Vec<DatabaseName>, EngineError>> {
+        Box::pin(async move {
+            let stems = self.on_executor(|inner| inner.files.stems()).await?;
+            let mut names: Vec<_> = stems.iter().filter_map(|stem| stem.parse().ok()).collect();
+            names.sort();
+            Ok(names)
+        })
+    }
+
+    fn stamp<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Result<Stamp, EngineError>> {
+        Box::pin(async move {
+            match at.0.as_str() {
+                "" | MEMORY => Err(EngineError::NoSuchDatabase),
+                path => {
+                    let path = path.to_owned();
+                    self.on_executor(move |inner| backup::stamp(&inner.files.place(&path)?)).await
+                }
+            }
+        })
+    }
+
+    fn backup<'a>(
+        &'a self,
+        at: &'a Location,
+        to: &'a Path,
+        course: &'a Course,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        Box::pin(async move {
+            let source = match at.0.as_str() {
+                "" | MEMORY => return Err(EngineError::NoSuchDatabase),
+                path => {
+                    let path = path.to_owned();
+                    let found = self.on_executor(move |inner| Source::file(inner.files.place(&path)?));
+                    found.await?.0
+                }
+            };
+            self.inner.copier.back_up(source, (), to, course).await
+        })
+    }
+
+    fn restore<'a>(
+        &'a self,
+        at: &'a Location,
+        restoration: Restoration<'a>,
+        course: &'a Course,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        Box::pin(async move {
+            match at.0.as_str() {
+                "" | MEMORY => Err(EngineError::NoSuchDatabase),
+                path => self.inner.copier.restore(path.to_owned(), restoration, course).await,
+            }
+        })
+    }
 }
 
 // === impl Inner ===
@@ -135,7 +193,7 @@ impl Inner {
                 (source, Some(self.occupancy.enter(&place, identity)?))
             }
         };
-        SqliteDatabase::open(source, self.config.clone(), self.executor.clone(), occupant)
+        SqliteDatabase::open(source, self.executor.clone(), self.copier.clone(), occupant)
     }
 
     fn memory(&self) -> Source {

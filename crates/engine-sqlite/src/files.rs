@@ -5,12 +5,16 @@
 use crate::errors::storage;
 use crate::names::Names;
 use rowhouse_engine::{EngineError, Presence};
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Bytes of a file that tell what it is.
+const BEGINNING: u64 = 100;
 
 /// What SQLite keeps beside a database's file.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
@@ -44,6 +48,17 @@ pub(crate) struct Identity {
     device: u64,
     inode: u64,
 }
+
+/// What changes with a file's content.
+#[derive(Debug)]
+pub(crate) struct Traces {
+    pub(crate) parts: Vec<u64>,
+    /// The latest of its times.
+    pub(crate) newest: SystemTime,
+}
+
+const DIRECTORY: OFlags =
+    OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::RDONLY).union(OFlags::CLOEXEC);
 
 // === impl Files ===
 
@@ -87,6 +102,8 @@ impl Files {
             Some(root) if place.in_root => Some(root.names_for_creating(place)?),
             _ => None,
         };
+        // Against other processes.
+        let _lock = place.lock_directory()?;
         if place.stat(&place.name)?.is_some() {
             return Err(EngineError::AlreadyExists);
         }
@@ -107,6 +124,39 @@ impl Files {
         if let Some(names) = &mut names {
             names.insert(&place.name);
         }
+        rustix::fs::fsync(&place.directory).map_err(storage)
+    }
+
+    /// The names of the database files in the data directory, without their ending.
+    pub(crate) fn stems(&self) -> Result<Vec<String>, EngineError> {
+        let Some(root) = &self.root else { return Ok(Vec::new()) };
+        let names = list(&*root.open()?)?;
+        Ok(names.iter().filter_map(|name| name.strip_suffix(".db")).map(str::to_owned).collect())
+    }
+
+    /// Makes the finished file `file` of `directory` the database at `place`, where there must be
+    /// none.
+    ///
+    /// The directory stays locked meanwhile, as it is in [`Files::create`]: what lies beside a
+    /// missing file is stale only if nobody is just making it.
+    pub(crate) fn adopt(&self, directory: &OwnedFd, file: &str, place: &Place) -> Result<(), EngineError> {
+        let names = match &self.root {
+            Some(root) if place.in_root => Some(root.names_for_creating(place)?),
+            _ => None,
+        };
+        let _lock = place.lock_directory()?;
+        if place.stat(&place.name)?.is_some() {
+            return Err(EngineError::AlreadyExists);
+        }
+        if let Some(names) = &names
+            && let Some(twin) = names.twin(&place.name)
+            && place.stat(twin)?.is_some()
+        {
+            return Err(EngineError::NameTaken);
+        }
+        place.remove_companions()?;
+        rename_to_new(directory, file, place)?;
+        drop(names);
         rustix::fs::fsync(&place.directory).map_err(storage)
     }
 
@@ -228,6 +278,68 @@ impl Place {
         Some(size(&self.name)? + size(&format!("{}-wal", self.name)).unwrap_or(0))
     }
 
+    /// What changes with the file's content: size and times of the file and of its log.
+    ///
+    /// Looked at by name only. Opening the file here and closing it again would drop the locks that
+    /// SQLite holds on it for this process.
+    pub(crate) fn traces(&self) -> Result<Option<Traces>, EngineError> {
+        let Some(main) = self.stat(&self.name)? else { return Ok(None) };
+        let log = self.stat(&format!("{}-wal", self.name))?.filter(|log| log.st_size != 0);
+        let nanos = |seconds: i64, nanos: i64| seconds.unsigned_abs() * 1_000_000_000 + nanos.unsigned_abs();
+        let mut parts = vec![main.st_ino, main.st_size.unsigned_abs()];
+        let mut newest = 0;
+        for stat in [Some(main), log].into_iter().flatten() {
+            let modified = nanos(stat.st_mtime, stat.st_mtime_nsec.cast_signed());
+            let changed = nanos(stat.st_ctime, stat.st_ctime_nsec.cast_signed());
+            parts.extend([modified, changed, stat.st_size.unsigned_abs()]);
+            newest = newest.max(modified).max(changed);
+        }
+        Ok(Some(Traces { parts, newest: UNIX_EPOCH + Duration::from_nanos(newest) }))
+    }
+
+    /// The place `name` in `directory`, which is the directory `inner` beside this file.
+    pub(crate) fn within(&self, inner: &str, directory: OwnedFd, name: &str) -> Self {
+        let path = self.path.with_file_name(inner).join(name);
+        Self { directory: Arc::new(directory), name: name.to_owned(), path, in_root: false }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn directory(&self) -> &OwnedFd {
+        &self.directory
+    }
+
+    /// Whether it is in the data directory.
+    pub(crate) fn is_in_root(&self) -> bool {
+        self.in_root
+    }
+
+    /// Keeps other processes from making files here, until the handle is dropped.
+    fn lock_directory(&self) -> Result<OwnedFd, EngineError> {
+        // A handle of its own: the lock belongs to the handle, and the other one is shared.
+        let own = rustix::fs::openat(&self.directory, ".", DIRECTORY, Mode::empty()).map_err(storage)?;
+        rustix::fs::flock(&own, FlockOperation::LockExclusive).map_err(storage)?;
+        Ok(own)
+    }
+
+    /// Makes what was written here, and closed since, safe on the disk; returns how it begins.
+    pub(crate) fn sync(&self) -> Result<Vec<u8>, EngineError> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&self.directory, &*self.name, flags, Mode::empty()).map_err(storage)?;
+        rustix::fs::fsync(&file).map_err(storage)?;
+        let mut beginning = Vec::new();
+        std::fs::File::from(file).take(BEGINNING).read_to_end(&mut beginning).map_err(storage)?;
+        Ok(beginning)
+    }
+
+    /// Removes the file and what is beside it, whatever it is.
+    pub(crate) fn clear(&self) -> Result<(), EngineError> {
+        self.remove_companions()?;
+        remove(self, &self.name)
+    }
+
     fn stat(&self, name: &str) -> Result<Option<Stat>, EngineError> {
         match rustix::fs::statat(&self.directory, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat)),
@@ -249,8 +361,25 @@ fn remove(place: &Place, name: &str) -> Result<(), EngineError> {
 }
 
 fn open_directory(path: &Path) -> Result<OwnedFd, EngineError> {
-    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::CLOEXEC;
-    rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(storage)
+    rustix::fs::openat(CWD, path, DIRECTORY, Mode::empty()).map_err(storage)
+}
+
+/// Moves a file to where there is none.
+fn rename_to_new(directory: &OwnedFd, file: &str, place: &Place) -> Result<(), EngineError> {
+    let (to, name) = (&place.directory, &*place.name);
+    match rustix::fs::renameat_with(directory, file, to, name, RenameFlags::NOREPLACE) {
+        Ok(()) => Ok(()),
+        Err(Errno::EXIST) => Err(EngineError::AlreadyExists),
+        // Some file systems know no such renaming; a link does not replace either.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+            match rustix::fs::linkat(directory, file, to, name, AtFlags::empty()) {
+                Ok(()) => rustix::fs::unlinkat(directory, file, AtFlags::empty()).map_err(storage),
+                Err(Errno::EXIST) => Err(EngineError::AlreadyExists),
+                Err(error) => Err(storage(error)),
+            }
+        }
+        Err(error) => Err(storage(error)),
+    }
 }
 
 /// The names of the databases in a directory; what is not UTF-8 is none of ours.

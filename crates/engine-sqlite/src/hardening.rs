@@ -36,6 +36,19 @@ pub(crate) fn harden(
     connection.set_prepared_statement_cache_capacity(config.statement_cache);
     callbacks(connection, config, gatekeeper, watch)?;
     limits(connection, config)?;
+    settings(connection)?;
+    pragmas(connection, storage, config)
+}
+
+/// Hardens a connection that will see SQL of our own only, but perhaps a stranger's file.
+///
+/// Without limits of size: what is stored already must be readable.
+pub(crate) fn harden_for_house(connection: &Connection) -> rusqlite::Result<()> {
+    settings(connection)?;
+    connection.execute_batch("PRAGMA temp_store=MEMORY; PRAGMA cell_size_check=ON; PRAGMA mmap_size=0;")
+}
+
+fn settings(connection: &Connection) -> rusqlite::Result<()> {
     for (setting, on) in [
         (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
         (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
@@ -46,7 +59,7 @@ pub(crate) fn harden(
     ] {
         connection.set_db_config(setting, on)?;
     }
-    pragmas(connection, storage, config)
+    Ok(())
 }
 
 fn callbacks(

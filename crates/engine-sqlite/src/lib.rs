@@ -2,17 +2,20 @@
 //!
 //! SQL is foreign: every connection is hardened before it sees any (`hardening`, `authorizer`).
 //! All of SQLite's work is done by the threads of one [`Executor`], shared by all databases; an
-//! open database costs no thread, no task and no timer.
+//! open database costs no thread, no task and no timer. Backups and restores have one thread of
+//! their own, so that none of them takes one from SQL.
 //!
 //! A session has a connection of SQLite's only while it works, or while the connection holds
 //! something of the session's: a transaction, temporary objects. In one database one connection
 //! writes at a time; the others wait for their turn without a thread (`turn`), and plain changes
 //! that wait together are committed together (`group`).
 mod authorizer;
+mod backup;
 mod bind;
 mod config;
 mod connection;
 mod control;
+mod copying;
 mod database;
 mod engine;
 mod errors;
@@ -26,6 +29,7 @@ mod names;
 mod occupancy;
 mod output;
 mod pipe;
+mod restore;
 mod text;
 mod turn;
 mod watch;

@@ -9,13 +9,16 @@ use crate::{
 use futures::{FutureExt, StreamExt};
 use rowhouse_types::{Arguments, Request, Value};
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+mod copies;
 mod lifecycle;
 mod sessions;
 mod statements;
 
+pub use copies::*;
 pub use lifecycle::*;
 pub use sessions::*;
 pub use statements::*;
@@ -27,6 +30,9 @@ pub trait Harness: Send + Sync + Sized {
 
     /// The engine.
     fn engine(&self) -> Arc<dyn Engine>;
+
+    /// The path of a file that is no database, different for each name.
+    fn scratch(&self, name: &str) -> PathBuf;
 
     /// SQL of a query that yields rows without end.
     fn endless(&self) -> &'static str;
@@ -53,6 +59,14 @@ macro_rules! conformance {
             what_is_not_there_cannot_be_opened
             what_was_committed_is_there_after_reopening
             nothing_opens_after_close
+            a_backup_holds_what_was_committed
+            a_backup_overwrites_nothing
+            a_backup_that_fails_leaves_nothing
+            a_restore_over_nothing_overwrites_nothing
+            a_restore_needs_the_database_alone
+            what_is_no_backup_is_not_restored
+            databases_are_listed_by_name
+            a_change_is_a_change_of_the_stamp
             every_value_comes_back_as_it_went_in
             named_arguments_reach_their_places
             arguments_must_fit

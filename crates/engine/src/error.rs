@@ -48,6 +48,15 @@ pub enum EngineError {
     /// What is at the place is no database: a directory, a link, another kind of file.
     #[error("there is something else where the database should be")]
     NotADatabase,
+    /// Somebody has the database open, and what was asked for needs it alone.
+    #[error("database is in use")]
+    InUse,
+    /// What was to be restored is no sound backup.
+    #[error("not a sound backup: {reason}")]
+    BadBackup {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The database is closed; the connection is of no more use.
     #[error("database is closed")]
     Closed,
@@ -149,8 +158,9 @@ impl Reportable for EngineError {
             | Self::TooManyRows { .. }
             | Self::TooManyBytes { .. }
             | Self::AlreadyExists
-            | Self::NameTaken => ErrorKind::User,
-            Self::TimedOut | Self::Replaced | Self::OpenElsewhere => ErrorKind::Overloaded,
+            | Self::NameTaken
+            | Self::BadBackup { .. } => ErrorKind::User,
+            Self::TimedOut | Self::InUse | Self::Replaced | Self::OpenElsewhere => ErrorKind::Overloaded,
             Self::Cancelled => ErrorKind::Disconnect,
             Self::NoSuchDatabase => ErrorKind::NotFound,
             Self::NotADatabase | Self::Storage(_) => ErrorKind::Engine,
@@ -168,7 +178,8 @@ impl Reportable for EngineError {
             Self::TooManyRows { .. } | Self::TooManyBytes { .. } => ErrorCode::ResultTooLarge,
             Self::NoSuchDatabase => ErrorCode::DatabaseNotFound,
             Self::AlreadyExists | Self::NameTaken => ErrorCode::NameTaken,
-            Self::NotADatabase => ErrorCode::DatabaseCorrupt,
+            Self::NotADatabase | Self::BadBackup { .. } => ErrorCode::DatabaseCorrupt,
+            Self::InUse => ErrorCode::DatabaseBusy,
             Self::Storage(source) => storage_code(source),
             Self::Replaced | Self::OpenElsewhere => ErrorCode::DatabaseUnavailable,
             Self::Closed => ErrorCode::ShuttingDown,

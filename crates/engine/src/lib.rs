@@ -5,10 +5,12 @@
 mod batch;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod copy;
 mod error;
 mod port;
 
 pub use batch::{Batch, Row};
+pub use copy::{Course, Over, Pace, Progress, Restoration, Stage, Stamp};
 pub use error::{Condition, EngineError, Misuse};
 pub use port::{
     Chunk, Chunks, Connection, Database, Engine, Location, Options, Outcome, Presence, SessionState,

@@ -1,11 +1,13 @@
 //! The traits an engine implements, and what passes through them.
 use crate::batch::Batch;
+use crate::copy::{Course, Restoration, Stamp};
 use crate::error::EngineError;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use rowhouse_types::{DatabaseName, Request};
 use std::fmt::Debug;
 use std::num::NonZeroU32;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -43,6 +45,49 @@ pub trait Engine: Debug + Send + Sync + 'static {
 
     /// Destroys the database and all it holds. It must not be open.
     fn destroy<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Result<(), EngineError>>;
+
+    /// The names of the databases where the engine puts new ones, in order.
+    fn list(&self) -> BoxFuture<'_, Result<Vec<DatabaseName>, EngineError>>;
+
+    /// What tells whether the database at `at` has changed, opening nothing.
+    fn stamp<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Result<Stamp, EngineError>>;
+
+    /// Copies the database at `at`, open or not, into the new file `to`: all that was committed at
+    /// one moment and nothing else, checked, and safe on the disk. Nobody waits for it meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is left at `to` then. `Cancelled` when the course was stopped.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future stops the course; the engine lets go of the database soon after.
+    fn backup<'a>(
+        &'a self,
+        at: &'a Location,
+        to: &'a Path,
+        course: &'a Course,
+    ) -> BoxFuture<'a, Result<(), EngineError>>;
+
+    /// Makes the database at `at` what the backup holds, wholly or not at all, whenever it is
+    /// interrupted, by a loss of power too.
+    ///
+    /// The backup is a stranger's until it is checked: a copy of it is, before anything is changed.
+    ///
+    /// # Errors
+    ///
+    /// `AlreadyExists` or `NameTaken` over nothing; `NoSuchDatabase` over an existing one; `InUse`
+    /// when anybody has it open; `BadBackup` when the file is no sound backup.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future stops the course; it may have taken effect.
+    fn restore<'a>(
+        &'a self,
+        at: &'a Location,
+        restoration: Restoration<'a>,
+        course: &'a Course,
+    ) -> BoxFuture<'a, Result<(), EngineError>>;
 }
 
 /// An opened database: what its connections share.
@@ -62,6 +107,12 @@ pub trait Database: Debug + Send + Sync + 'static {
 
     /// The bytes it takes on disk, if it is on disk and they can be told.
     fn size(&self) -> BoxFuture<'_, Option<u64>>;
+
+    /// What tells whether it has changed; `None` when it holds nothing that could be lost.
+    fn stamp(&self) -> BoxFuture<'_, Result<Option<Stamp>, EngineError>>;
+
+    /// As [`Engine::backup`], of this very database: also where nobody else can open it.
+    fn backup<'a>(&'a self, to: &'a Path, course: &'a Course) -> BoxFuture<'a, Result<(), EngineError>>;
 
     /// Makes all that was committed safe where it belongs and lets go of the storage.
     ///

@@ -41,9 +41,10 @@ pub(crate) fn engine(database: &str, error: &EngineError) -> Fault {
         EngineError::Misuse(Misuse::NotUtf8 { .. })
         | EngineError::Storage(_)
         | EngineError::Replaced
+        | EngineError::InUse
         | EngineError::OpenElsewhere => Class::OperationalError,
         EngineError::Misuse(_) => Class::ProgrammingError,
-        EngineError::NotADatabase => Class::DatabaseError,
+        EngineError::NotADatabase | EngineError::BadBackup { .. } => Class::DatabaseError,
         EngineError::TooManyRows { .. } | EngineError::TooManyBytes { .. } => Class::DataError,
         EngineError::Cancelled | EngineError::AlreadyExists | EngineError::Closed | EngineError::Lost => {
             Class::SQLiteRxError

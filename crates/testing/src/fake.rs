@@ -2,11 +2,12 @@
 use futures::future::BoxFuture;
 use futures::stream::StreamExt;
 use rowhouse_engine::{
-    Batch, Chunk, Chunks, Connection, Database, Engine, EngineError, Location, Options, Outcome, Presence,
-    SessionState,
+    Batch, Chunk, Chunks, Connection, Course, Database, Engine, EngineError, Location, Options, Outcome,
+    Over, Presence, Restoration, SessionState, Stage, Stamp,
 };
 use rowhouse_types::{DatabaseName, Request, ValueRef};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::Semaphore;
 
@@ -29,6 +30,8 @@ struct State {
     broken: BTreeSet<String>,
     /// How often each was replaced.
     generations: BTreeMap<String, u64>,
+    /// How often each was touched.
+    touched: BTreeMap<String, u64>,
     tally: Tally,
 }
 
@@ -47,6 +50,11 @@ pub struct Tally {
     pub connected: u64,
     /// Connections reset.
     pub reset: u64,
+    /// Backups finished.
+    pub backed_up: u64,
+    /// The most backups that were under way at once.
+    pub most_copying: u64,
+    copying: u64,
 }
 
 impl Default for Fake {
@@ -83,7 +91,12 @@ impl Fake {
         }
     }
 
-    /// Holds every opening and closing until [`Fake::resume`].
+    /// Changes a database.
+    pub fn touch(&self, name: &str) {
+        *self.state().touched.entry(name.to_owned()).or_default() += 1;
+    }
+
+    /// Holds every opening, closing and backup until [`Fake::resume`].
     pub fn pause(&self) {
         self.shared.gate.forget_permits(usize::MAX);
     }
@@ -105,6 +118,34 @@ impl Fake {
     fn verify(&self, name: &str, generation: u64) -> Result<(), EngineError> {
         let same = self.state().generation(name) == generation;
         if same { Ok(()) } else { Err(EngineError::Replaced) }
+    }
+
+    fn stamp_of(&self, at: &str) -> Stamp {
+        Stamp::of(&[1, self.state().touched.get(at).copied().unwrap_or(0)])
+    }
+
+    /// Writes the database's place into the file, if it is not broken.
+    async fn copy(&self, at: &str, to: &Path, course: &Course) -> Result<(), EngineError> {
+        {
+            let tally = &mut self.state().tally;
+            tally.copying += 1;
+            tally.most_copying = tally.most_copying.max(tally.copying);
+        }
+        course.tell(Stage::Copying, 0, 1);
+        while !course.must_stop() && self.shared.gate.available_permits() == 0 {
+            tokio::task::yield_now().await;
+        }
+        let mut state = self.state();
+        state.tally.copying -= 1;
+        if course.must_stop() {
+            return Err(EngineError::Cancelled);
+        }
+        if state.broken.contains(at) || !state.present.contains(at) {
+            return Err(EngineError::NotADatabase);
+        }
+        std::fs::write(to, at).map_err(|error| EngineError::Storage(Arc::new(error)))?;
+        state.tally.backed_up += 1;
+        Ok(())
     }
 
     async fn pass(&self) {
@@ -172,6 +213,40 @@ impl Engine for Fake {
             if removed { Ok(()) } else { Err(EngineError::NoSuchDatabase) }
         })
     }
+
+    fn list(&self) -> BoxFuture<'_, Result<Vec<DatabaseName>, EngineError>> {
+        Box::pin(
+            async move { Ok(self.state().present.iter().filter_map(|name| name.parse().ok()).collect()) },
+        )
+    }
+
+    fn stamp<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Result<Stamp, EngineError>> {
+        Box::pin(async move { Ok(self.stamp_of(&at.0)) })
+    }
+
+    fn backup<'a>(
+        &'a self,
+        at: &'a Location,
+        to: &'a Path,
+        course: &'a Course,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        Box::pin(self.copy(&at.0, to, course))
+    }
+
+    fn restore<'a>(
+        &'a self,
+        at: &'a Location,
+        restoration: Restoration<'a>,
+        _course: &'a Course,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        Box::pin(async move {
+            let new = self.state().present.insert(at.0.clone());
+            match (restoration.over, new) {
+                (Over::Nothing, false) => Err(EngineError::AlreadyExists),
+                _ => Ok(()),
+            }
+        })
+    }
 }
 
 #[derive(Debug)]
@@ -201,6 +276,14 @@ impl Database for FakeDatabase {
 
     fn size(&self) -> BoxFuture<'_, Option<u64>> {
         Box::pin(async { None })
+    }
+
+    fn stamp(&self) -> BoxFuture<'_, Result<Option<Stamp>, EngineError>> {
+        Box::pin(async { Ok(Some(self.engine.stamp_of(&self.at))) })
+    }
+
+    fn backup<'a>(&'a self, to: &'a Path, course: &'a Course) -> BoxFuture<'a, Result<(), EngineError>> {
+        Box::pin(self.engine.copy(&self.at, to, course))
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), EngineError>> {

@@ -61,6 +61,10 @@ impl Harness for Files {
         self.engine.clone()
     }
 
+    fn scratch(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
     fn endless(&self) -> &'static str {
         "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x FROM c"
     }
