@@ -4,18 +4,21 @@
 
 use anyhow::Result;
 
-use crate::{run, test, venv};
+use crate::{fuzz, run, test, venv};
 
 /// Preemptions per execution that loom explores here, where a model does not insist on its own.
 const LOOM_PREEMPTIONS: &str = "4";
 /// Cases each property is tried with.
 const PROPTEST_CASES: &str = "20000";
+/// Seconds each fuzz target is run.
+const FUZZ_SECONDS: u32 = 600;
 
-/// Runs loom with a higher bound, the properties with more cases, and the soak tests at full length.
+/// Runs loom with a higher bound, the properties with more cases, the soak tests at full length, and
+/// the fuzz targets.
 ///
 /// # Errors
 ///
-/// When a tool is missing or a test fails.
+/// When a tool is missing, a test fails or a fuzz target finds something.
 pub(crate) fn run() -> Result<()> {
     let python = venv::ready()?;
     test::loom(Some(LOOM_PREEMPTIONS))?;
@@ -24,5 +27,6 @@ pub(crate) fn run() -> Result<()> {
     run::run(&mut properties)?;
     let mut soaks = test::nextest("soak")?;
     soaks.args(["--filterset", "test(soak)", "--no-tests", "pass"]);
-    run::run(soaks.env("ROWHOUSE_TEST_PYTHON", &python).env("ROWHOUSE_SOAK", "1"))
+    run::run(soaks.env("ROWHOUSE_TEST_PYTHON", &python).env("ROWHOUSE_SOAK", "1"))?;
+    fuzz::run(&fuzz::Args { target: None, seconds: FUZZ_SECONDS })
 }

@@ -7,7 +7,7 @@ use crate::group::Group;
 use crate::handle::Handle;
 use crate::output::Output;
 use crate::pipe::Writer;
-use crate::text::{begins_with, counts_changes, is_blank, mentions};
+use crate::text::{acts_when_compiled, counts_changes, is_blank, mentions};
 use crate::turn::Turn;
 use rowhouse_engine::{Chunk, EngineError, Misuse, Options, Outcome, SessionState};
 use rowhouse_sync::Permit;
@@ -358,7 +358,7 @@ fn atomically<T>(handle: &Handle, work: impl FnOnce() -> Result<T, Halt>) -> Res
 
 fn prepare<'c>(handle: &'c Handle, sql: &str) -> Result<Prepared<'c>, Halt> {
     let connection = &handle.connection;
-    let prepared = if begins_with(sql, &["PRAGMA"]) {
+    let prepared = if acts_when_compiled(sql) {
         connection.prepare(sql).map(Prepared::Once)
     } else {
         connection.prepare_cached(sql).map(Prepared::Cached)

@@ -21,6 +21,8 @@ mod engine;
 mod errors;
 mod executor;
 mod files;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod group;
 mod handle;
 mod hardening;

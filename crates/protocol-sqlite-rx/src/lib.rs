@@ -4,6 +4,8 @@
 //! are ours, so that a peer's connection is a value with an owner: its permit, its transactions
 //! and its statement in flight end with it.
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod health;
 mod listener;
 mod peer;

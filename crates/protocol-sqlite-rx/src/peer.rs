@@ -2,7 +2,7 @@
 use crate::health;
 use crate::session::Session;
 use crate::shared::Shared;
-use crate::transport::{Packed, Transport, TransportError};
+use crate::transport::{Packed, Transport, TransportError, tune};
 use bytes::Bytes;
 use rowhouse_types::ErrorCode;
 use rowhouse_wire::sqlite_rx::{BadEnvelope, Call, Fault, ReplyWriter, decode};
@@ -27,6 +27,7 @@ impl Peer {
     /// Serves one peer until it leaves or the server drains.
     pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>) -> Result<(), TransportError> {
         let settings = &shared.context.settings;
+        tune(&stream)?;
         let accepting = Transport::accept(
             stream,
             settings.max_request_bytes,

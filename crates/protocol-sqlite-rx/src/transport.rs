@@ -7,12 +7,17 @@ use omq_proto::{Message, SocketType};
 use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{timeout, timeout_at};
 
-/// How much is read at once.
+/// How much is read at once; room is made for so much when there is less than a quarter of it.
 const READ_SIZE: usize = 16 * 1024;
+
+/// The most pieces a message may come in, and one more for so many bytes of the longest one: each
+/// piece costs what its handle takes, however short it is.
+const PIECES_MAX: usize = 64 * 1024;
+const PIECE_BYTES: usize = 256;
 
 /// A peer that sends ahead is not read from any further beyond so many messages, or so many bytes.
 const AHEAD_MESSAGES: usize = 16;
@@ -26,10 +31,13 @@ const FRAMING_ALLOWANCE: usize = 4 * 1024;
 
 /// One peer's connection.
 #[derive(Debug)]
-pub(crate) struct Transport {
-    stream: TcpStream,
+pub(crate) struct Transport<S = TcpStream> {
+    stream: S,
     codec: Connection,
     buffer: BytesMut,
+    /// How many more pieces the message that is coming may have, and how many each may.
+    pieces_left: usize,
+    pieces_max: usize,
     ahead: VecDeque<Message>,
     write_timeout: Duration,
 }
@@ -58,24 +66,31 @@ pub(crate) enum TransportError {
     TooSlow(&'static str),
 }
 
+/// Makes a socket fit to be a peer's connection.
+pub(crate) fn tune(socket: &TcpStream) -> Result<(), TransportError> {
+    socket.set_nodelay(true)?;
+    // A host that vanished says nothing: the kernel asks, and its place comes free.
+    rustix::net::sockopt::set_socket_keepalive(socket, true).map_err(io::Error::from)?;
+    Ok(())
+}
+
 // === impl Transport ===
 
-impl Transport {
+impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
     /// Does the ZMTP handshake, mechanism NULL.
     pub(crate) async fn accept(
-        stream: TcpStream,
+        stream: S,
         max_message_bytes: usize,
         handshake_timeout: Duration,
         write_timeout: Duration,
     ) -> Result<Self, TransportError> {
-        stream.set_nodelay(true)?;
-        // A host that vanished says nothing: the kernel asks, and its place comes free.
-        rustix::net::sockopt::set_socket_keepalive(&stream, true).map_err(io::Error::from)?;
         let config = ConnectionConfig::new(Role::Server, SocketType::Router)
             .max_message_size(max_message_bytes.saturating_add(FRAMING_ALLOWANCE));
         let codec = Connection::new(config);
         let buffer = BytesMut::new();
-        let mut this = Self { stream, codec, buffer, ahead: VecDeque::new(), write_timeout };
+        let pieces_max = PIECES_MAX + max_message_bytes / PIECE_BYTES;
+        let (pieces_left, ahead) = (pieces_max, VecDeque::new());
+        let mut this = Self { stream, codec, buffer, pieces_left, pieces_max, ahead, write_timeout };
         let handshake = async {
             this.flush().await?;
             while !this.codec.is_ready() {
@@ -142,6 +157,7 @@ impl Transport {
 
     fn collect(&mut self) {
         while let Some(message) = self.codec.poll_message() {
+            self.pieces_left = self.pieces_max;
             self.ahead.push_back(message);
         }
         while let Some(event) = self.codec.poll_event() {
@@ -154,7 +170,11 @@ impl Transport {
         if self.codec.has_pending_input() {
             return Ok(self.codec.resume_input()?);
         }
-        self.buffer.reserve(READ_SIZE);
+        self.pieces_left = self.pieces_left.checked_sub(1).ok_or_else(|| broken("too many pieces"))?;
+        // What comes in pieces shares a block: a block for each would pin all of it for one byte.
+        if self.buffer.capacity() - self.buffer.len() < READ_SIZE / 4 {
+            self.buffer.reserve(READ_SIZE);
+        }
         if self.stream.read_buf(&mut self.buffer).await? == 0 {
             return Err(TransportError::Closed);
         }
@@ -182,8 +202,12 @@ impl Transport {
 fn unpack(message: &Message) -> Result<Packed, TransportError> {
     let frames = message.len();
     if frames == 0 || ENVELOPE_FRAMES_MAX < frames {
-        return Err(TransportError::Protocol(omq_proto::Error::Protocol("too many frames".into())));
+        return Err(broken("too many frames"));
     }
     let part = |index| message.part_bytes(index).unwrap_or_default();
     Ok(Packed { payload: part(frames - 1), envelope: (0..frames - 1).map(part).collect() })
+}
+
+fn broken(how: &str) -> TransportError {
+    TransportError::Protocol(omq_proto::Error::Protocol(how.into()))
 }

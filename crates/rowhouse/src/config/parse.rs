@@ -114,16 +114,14 @@ impl Layers {
     }
 
     pub(super) fn database_map(&self, key: &str) -> Result<Vec<(DatabaseName, String)>, ConfigError> {
+        let entry = |name: &str, place: Option<&str>| {
+            Some((name.parse().ok()?, place.filter(|place| !place.is_empty())?.to_owned()))
+        };
         self.require(key, |value, _kind| match value {
-            Value::Table(table) => table
-                .iter()
-                .map(|(name, place)| Some((name.parse().ok()?, place.as_str()?.to_owned())))
-                .collect(),
+            Value::Table(table) => table.iter().map(|(name, place)| entry(name, place.as_str())).collect(),
             Value::String(text) => {
                 let map: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).ok()?;
-                map.iter()
-                    .map(|(name, place)| Some((name.parse().ok()?, place.as_str()?.to_owned())))
-                    .collect()
+                map.iter().map(|(name, place)| entry(name, place.as_str())).collect()
             }
             _ => None,
         })

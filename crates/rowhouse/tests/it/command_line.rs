@@ -35,7 +35,7 @@ fn the_auto_flags_need_a_data_directory() {
 
 #[test]
 fn the_database_map_is_json_of_valid_names() {
-    for map in ["{", "[]", "{\"a\": 1}", "{\"../a\": \"a.db\"}", "{\"a b\": \"a.db\"}"] {
+    for map in ["{", "[]", "{\"a\": 1}", "{\"../a\": \"a.db\"}", "{\"a b\": \"a.db\"}", "{\"a\": \"\"}"] {
         refuses(&["--data-directory", "data", "--database-map", map], &["--database-map"]);
     }
 }
