@@ -45,6 +45,9 @@ pub struct Limits {
     pub pattern_bytes: u32,
     /// The largest database, in bytes, rounded down to whole pages.
     pub database_bytes: Option<u64>,
+    /// The pages in the write-ahead log after which a commit empties it into the database. Whoever
+    /// opens the database after a crash reads so much first: some 3 µs a page.
+    pub wal_pages: u32,
     /// The size the write-ahead log is cut back to after a checkpoint, in bytes.
     pub wal_bytes: u64,
 }
@@ -87,7 +90,8 @@ impl Default for Limits {
             sql_bytes: 4 << 20,
             pattern_bytes: 1_000,
             database_bytes: None,
-            wal_bytes: 64 << 20,
+            wal_pages: 256,
+            wal_bytes: 4 << 20,
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::executor::Executor;
 use crate::files::Place;
 use crate::handle::{Handle, Source};
 use crate::job::Guest;
+use crate::log::Log;
 use crate::occupancy::Occupant;
 use crate::turn::{Asked, Turn, Turns};
 use futures::future::BoxFuture;
@@ -26,6 +27,7 @@ pub(crate) struct Shared {
     pub(crate) turns: Turns<Guest>,
     /// Who is at work without the turn.
     pub(crate) lanes: Limiter,
+    pub(crate) log: Log,
     source: Source,
     config: Arc<Config>,
     copier: Copier,
@@ -186,9 +188,10 @@ impl SqliteDatabase {
             if source.is_exclusive() { (Some(opened), Vec::new()) } else { (None, vec![opened]) };
         let turns = Turns::new(config.writers_waiting);
         let lanes = Limiter::new(config.lanes, config.writers_waiting);
+        let log = Log::new(config.limits.wal_pages);
         let handles = Mutex::new(Handles { idle, ..Handles::default() });
         let occupant = Mutex::new(occupant);
-        let shared = Shared { executor, turns, lanes, source, config, copier, handles, occupant };
+        let shared = Shared { executor, turns, lanes, log, source, config, copier, handles, occupant };
         Ok(Self { shared: Arc::new(shared), anchor: Mutex::new(anchor) })
     }
 

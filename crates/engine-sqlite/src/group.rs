@@ -7,7 +7,8 @@
 //! those before it is stopped, and run alone after they have been answered.
 use crate::errors::{interpret, translate};
 use crate::handle::Handle;
-use crate::job::{End, Errand, Halt, perform};
+use crate::job::{End, Errand};
+use crate::perform::{Halt, perform};
 use rowhouse_engine::{Chunk, Condition, EngineError};
 use std::time::{Duration, Instant};
 

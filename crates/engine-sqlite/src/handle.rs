@@ -40,6 +40,15 @@ pub(crate) struct Handle {
     pub(crate) grouped: bool,
 }
 
+/// How long a write-ahead log is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LogLength {
+    /// Its pages.
+    pub(crate) pages: u32,
+    /// Of them, those that are in the main file already.
+    pub(crate) moved: u32,
+}
+
 // === impl Source ===
 
 impl Source {
@@ -181,17 +190,38 @@ impl Handle {
 
     /// Moves all that was committed into the main file. Blocks.
     pub(crate) fn checkpoint(&self) -> Result<(), EngineError> {
-        self.watch.mask(true);
-        self.gatekeeper.admit(Author::House);
-        let busy: rusqlite::Result<i64> =
-            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
-        self.gatekeeper.admit(Author::Client(self.policy));
-        self.watch.mask(false);
-        match busy {
-            Ok(0) => Ok(()),
+        match self.wal_checkpoint("TRUNCATE") {
+            Ok((0, _)) => Ok(()),
             Ok(_) => Err(crate::errors::busy()),
             Err(error) => Err(translate(&error)),
         }
+    }
+
+    /// How long the log is, if that can be told.
+    pub(crate) fn log(&self) -> Option<LogLength> {
+        self.wal_checkpoint("NOOP").ok().map(|(_, log)| log)
+    }
+
+    /// Moves into the main file what nobody reads from the log; how far that went, if it can be
+    /// told. Blocks.
+    pub(crate) fn move_log(&self) -> Option<LogLength> {
+        self.wal_checkpoint("PASSIVE").ok().map(|(_, log)| log)
+    }
+
+    fn wal_checkpoint(&self, mode: &str) -> rusqlite::Result<(i64, LogLength)> {
+        self.watch.mask(true);
+        self.gatekeeper.admit(Author::House);
+        let result = self.connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
+            Ok((row.get(0)?, LogLength { pages: row.get(1)?, moved: row.get(2)? }))
+        });
+        self.gatekeeper.admit(Author::Client(self.policy));
+        self.watch.mask(false);
+        result
+    }
+
+    /// Whether it holds nothing of its session's.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.connection.is_autocommit() && !self.gatekeeper.touched()
     }
 
     /// Closes it, telling what goes wrong. Blocks.

@@ -128,8 +128,9 @@ fn pragmas(connection: &Connection, storage: Storage, config: &Config) -> rusqli
     }
     connection.execute_batch(&format!(
         "PRAGMA synchronous={}; PRAGMA temp_store=MEMORY; PRAGMA cell_size_check=ON; PRAGMA mmap_size=0; \
-         PRAGMA journal_size_limit={};",
+         PRAGMA wal_autocheckpoint={}; PRAGMA journal_size_limit={};",
         config.synchronous.as_str(),
+        config.limits.wal_pages,
         config.limits.wal_bytes,
     ))?;
     if let Some(bytes) = config.limits.database_bytes {

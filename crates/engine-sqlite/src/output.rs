@@ -1,7 +1,8 @@
 //! Rows on their way out: cut into chunks, counted against the limits.
 use crate::control::Control;
 use crate::errors::translate;
-use crate::job::{Done, Halt};
+use crate::job::Done;
+use crate::perform::Halt;
 use crate::pipe::Writer;
 use rowhouse_engine::{Batch, Chunk, EngineError, Misuse, Options, Outcome};
 use rowhouse_types::ValueRef;

@@ -3,6 +3,7 @@ mod copies;
 mod files;
 mod group;
 mod lanes;
+mod log;
 mod memory;
 mod semantics;
 mod suite;
