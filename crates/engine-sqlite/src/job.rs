@@ -138,7 +138,8 @@ impl Job {
             Ok(handle) => handle,
             Err(error) => {
                 drop(right);
-                return errand.end(None, End::Failed(error));
+                let end = End::Unbegun(error, errand.request);
+                return errand.pipe.end(Done { handle: None, end });
             }
         };
         match right {

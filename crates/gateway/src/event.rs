@@ -26,14 +26,25 @@ pub enum Event<'a> {
         database: &'a Target,
         /// Why.
         reason: CloseReason,
+        /// How long closing it took.
+        took: Duration,
     },
-    /// A database was asked for and not opened.
+    /// A database was asked for and not opened, by the engine's fault.
     OpenFailed {
         /// Which.
         database: &'a Target,
         /// Why, as told to the client.
         code: ErrorCode,
         /// Why, with its causes, for operators only.
+        error: &'a dyn std::error::Error,
+    },
+    /// An open database failed to do what it was asked, by the engine's fault.
+    DatabaseFailed {
+        /// Which.
+        database: &'a Target,
+        /// Why, as told to the client.
+        code: ErrorCode,
+        /// Why, for operators only.
         error: &'a dyn std::error::Error,
     },
     /// A database did not close cleanly; what was committed is safe in its log.
@@ -43,12 +54,30 @@ pub enum Event<'a> {
         /// Why, for operators only.
         error: &'a dyn std::error::Error,
     },
-    /// Every open database was in use when another was asked for.
-    RoomExhausted {
-        /// The one asked for.
-        database: &'a DatabaseName,
+    /// A request for a database was refused by a rule or a limit.
+    Refused {
+        /// Which.
+        database: &'a Target,
+        /// By which.
+        reason: Refusal,
+        /// As told to the client.
+        code: ErrorCode,
+    },
+    /// A client was refused: as many as the limit are connected.
+    ClientRefused {
+        /// The limit.
+        limit: NonZeroU32,
+    },
+    /// Databases are opened again soon after they were evicted. Told once a minute at most.
+    Thrashing {
+        /// How many openings were such.
+        reopened: u64,
+        /// Within which time.
+        within: Duration,
         /// The most that may be open.
         limit: NonZeroU32,
+        /// The limit with which none of them had been needed.
+        would_fit: usize,
     },
 }
 
@@ -57,8 +86,29 @@ pub enum Event<'a> {
 pub enum CloseReason {
     /// Another needed the place.
     Evicted,
+    /// What was opened is not what is at its place any more.
+    Replaced,
     /// The process is going down.
     Shutdown,
+}
+
+/// What refused a request. Bounded: it is a metric label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// There is no such database, or it may not be opened or created.
+    Unknown,
+    /// Every database that may be open was in use.
+    Room,
+    /// As many waited for room as may.
+    RoomQueue,
+    /// The client creates databases faster than it may.
+    CreateRate,
+    /// Every connection to the database was in use.
+    Connections,
+    /// As many waited for a connection as may.
+    ConnectionQueue,
+    /// The database, or the server, is closing.
+    Closing,
 }
 
 /// A listener to [`Event`]s. Must not block.
@@ -70,6 +120,38 @@ pub trait Observer: Debug + Send + Sync + 'static {
 /// An observer that does nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;
+
+// === impl CloseReason ===
+
+impl CloseReason {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Evicted => "evicted",
+            Self::Replaced => "replaced",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
+
+// === impl Refusal ===
+
+impl Refusal {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Room => "room",
+            Self::RoomQueue => "room_queue",
+            Self::CreateRate => "create_rate",
+            Self::Connections => "connections",
+            Self::ConnectionQueue => "connection_queue",
+            Self::Closing => "closing",
+        }
+    }
+}
+
+// === impl Silent ===
 
 impl Observer for Silent {
     fn observe(&self, _event: &Event<'_>) {}

@@ -1,13 +1,17 @@
 //! The door: connect to a database, by target, within the limits in force.
-use crate::catalog::{Catalog, Dynamic, Resolution, Spec};
-use crate::event::{CloseReason, Event, Observer};
+use crate::catalog::{Catalog, Dynamic, Resolution};
+use crate::client::Client;
+use crate::configured::Configured;
+use crate::event::{Event, Observer, Refusal};
 use crate::limits::Limits;
-use crate::pool::{AcquireError, Pool, Session};
-use crate::registry::{DynamicStatus, Lease, OpenError, Registry, RegistryParts, RegistryStatus};
+use crate::pool::{AcquireError, Session};
+use crate::registry::{
+    Asker, DynamicStatus, Failures, Lease, OpenError, Owner, Registry, RegistryParts, RegistryStatus,
+};
 use crate::tenant::{Tenant, TenantKind, TenantStatus};
-use rowhouse_engine::{Engine, EngineError, Presence};
+use rowhouse_engine::{Engine, EngineError};
 use rowhouse_types::{ErrorCode, ErrorKind, Reportable, Target};
-use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -23,8 +27,10 @@ pub struct Gateway {
 struct Shared {
     catalog: Catalog,
     limits: Limits,
-    configured: BTreeMap<Target, Arc<Tenant>>,
+    configured: Configured,
     registry: Registry,
+    failures: Arc<Failures>,
+    clients: AtomicU64,
     observer: Arc<dyn Observer>,
     tasks: TaskTracker,
     /// Ends the housekeeping.
@@ -55,6 +61,19 @@ pub struct Status {
     pub configured: Vec<TenantStatus>,
     /// Those opened by name.
     pub opened: DynamicStatus,
+    /// Who fails by the engine's fault: those that could not be opened within the last minute and
+    /// have not been since, the latest first and at most 1024; then the open ones whose last
+    /// request failed.
+    pub failing: Vec<Failing>,
+}
+
+/// A database that fails by the engine's fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failing {
+    /// Which.
+    pub target: Target,
+    /// Whether it is configured or opened by name.
+    pub kind: TenantKind,
 }
 
 /// Why a session was refused.
@@ -76,7 +95,7 @@ pub struct StartError {
     pub name: String,
     /// Why.
     #[source]
-    pub source: EngineError,
+    pub source: OpenError,
 }
 
 impl Gateway {
@@ -86,24 +105,34 @@ impl Gateway {
     pub async fn start(parts: Parts) -> Result<Self, StartError> {
         let Parts { catalog, engine, observer, limits } = parts;
         let tasks = TaskTracker::new();
-        let mut configured = BTreeMap::new();
-        for spec in catalog.configured() {
-            let name = spec.target.to_string();
-            let tenant = open_configured(&*engine, spec, limits, &tasks)
-                .await
-                .map_err(|source| StartError { name, source })?;
-            configured.insert(spec.target.clone(), Arc::new(tenant));
-        }
-        let (observer_, tasks_) = (observer.clone(), tasks.clone());
-        let registry = Registry::new(RegistryParts { engine, observer: observer_, tasks: tasks_, limits });
-        let closing = CancellationToken::new();
-        let shared = Shared { catalog, limits, configured, registry, observer, tasks, closing };
+        let failures = Arc::new(Failures::default());
+        let parts = RegistryParts {
+            engine,
+            observer: observer.clone(),
+            tasks: tasks.clone(),
+            limits,
+            failures: failures.clone(),
+        };
+        let configured = Configured::open(parts.clone(), catalog.configured())
+            .await
+            .map_err(|(target, source)| StartError { name: target.to_string(), source })?;
+        let registry = Registry::new(parts);
+        let (closing, clients) = (CancellationToken::new(), AtomicU64::new(0));
+        let shared =
+            Shared { catalog, limits, configured, registry, failures, clients, observer, tasks, closing };
         let gateway = Self { shared: Arc::new(shared) };
         gateway.shared.tasks.spawn(keep_house(Arc::downgrade(&gateway.shared), limits.pool.idle_timeout / 2));
         Ok(gateway)
     }
 
-    /// Lends a connection, opening or creating the database if need be and allowed.
+    /// A client of the gateway's, which shares room with the others fairly.
+    pub fn client(&self) -> Client {
+        let number = 1 + self.shared.clients.fetch_add(1, Ordering::Relaxed);
+        Client::new(self.clone(), Owner(number), self.shared.limits.create_rate)
+    }
+
+    /// Lends a connection to somebody who is no [`Client`] in particular, opening or creating the
+    /// database if need be and allowed.
     ///
     /// `deadline` bounds the wait for a connection, beside the pool's own timeout.
     ///
@@ -111,37 +140,110 @@ impl Gateway {
     ///
     /// Dropping the future gives up every place in a queue and loses nothing.
     pub async fn connect(&self, target: &Target, deadline: Option<Instant>) -> Result<Session, ConnectError> {
-        let lease = self.lease(target).await?;
-        lease.tenant().used();
-        let pool = lease.tenant().pool.clone();
-        Ok(pool.acquire(lease, deadline).await?)
+        self.connect_for(&Asker { owner: Owner::NOBODY, pace: None }, target, deadline).await
     }
 
-    async fn lease(&self, target: &Target) -> Result<Lease, OpenError> {
-        let Shared { catalog, configured, registry, .. } = &*self.shared;
-        match catalog.resolve(target) {
-            Err(_nowhere) => Err(OpenError::NotFound),
-            Ok(Resolution::Dynamic(name, dynamic)) => registry.lease(name, dynamic).await,
-            Ok(Resolution::Configured(spec)) => {
-                let tenant = configured.get(&spec.target).expect("opened at the start");
-                Ok(Lease::uncounted(tenant.clone()))
+    pub(crate) async fn connect_for(
+        &self,
+        asker: &Asker,
+        target: &Target,
+        deadline: Option<Instant>,
+    ) -> Result<Session, ConnectError> {
+        let mut again = true;
+        loop {
+            let lease = self.lease(asker, target).await?;
+            let tenant = lease.tenant().clone();
+            tenant.used();
+            match tenant.pool.acquire(lease, deadline).await {
+                Err(AcquireError::Connect(EngineError::Replaced)) if again => {
+                    again = false;
+                    self.retire_tenant(&tenant);
+                }
+                Ok(session) => return Ok(session),
+                Err(error) => {
+                    self.tell_refusal(target, &error);
+                    return Err(error.into());
+                }
             }
         }
     }
 
+    async fn lease(&self, asker: &Asker, target: &Target) -> Result<Lease, OpenError> {
+        let Shared { catalog, configured, registry, observer, .. } = &*self.shared;
+        match catalog.resolve(target) {
+            Err(_nowhere) => {
+                let (reason, code) = (Refusal::Unknown, OpenError::NotFound.code());
+                observer.observe(&Event::Refused { database: target, reason, code });
+                Err(OpenError::NotFound)
+            }
+            Ok(Resolution::Dynamic(name, dynamic)) => registry.lease(name, dynamic, asker).await,
+            Ok(Resolution::Configured(spec)) => configured.lease(&spec.target).await,
+        }
+    }
+
+    fn tell_refusal(&self, database: &Target, error: &AcquireError) {
+        let code = error.code();
+        self.shared.observer.observe(&match error.refusal() {
+            Some(reason) => Event::Refused { database, reason, code },
+            None => Event::OpenFailed { database, code, error },
+        });
+    }
+
+    /// Notes how a request on a session ended, for operators: `error` is what it failed with.
+    pub fn note(&self, session: &Session, error: Option<&EngineError>) {
+        let failure = error.filter(|error| is_failure(error));
+        let news = session.tenant().note(failure.is_some());
+        if let (true, Some(error)) = (news, failure) {
+            let (database, code) = (session.target(), error.code());
+            self.shared.observer.observe(&Event::DatabaseFailed { database, code, error });
+        }
+    }
+
+    /// Tells the observer of something that happened outside of the gateway.
+    pub fn tell(&self, event: &Event<'_>) {
+        self.shared.observer.observe(event);
+    }
+
+    /// Gives up a session whose database was replaced: what was opened is lent no more, and
+    /// closed when its last session has ended.
+    pub(crate) fn retire(&self, session: Session) {
+        let tenant = session.tenant().clone();
+        self.retire_tenant(&tenant);
+        drop(session);
+    }
+
+    fn retire_tenant(&self, tenant: &Arc<Tenant>) {
+        match tenant.kind {
+            TenantKind::Static => self.shared.configured.retire(tenant),
+            TenantKind::Dynamic => self.shared.registry.retire(tenant),
+        }
+    }
+
+    pub(crate) fn enter(&self, owner: Owner) {
+        self.shared.registry.enter(owner);
+    }
+
+    pub(crate) fn leave(&self, owner: Owner) {
+        self.shared.registry.leave(owner);
+    }
+
     /// Tells what is open and how much. Opens and touches nothing.
     pub async fn status(&self) -> Status {
-        let Shared { catalog, limits, configured, registry, .. } = &*self.shared;
-        let mut statics = Vec::with_capacity(configured.len());
-        for tenant in configured.values() {
+        let Shared { catalog, limits, configured, registry, failures, .. } = &*self.shared;
+        let mut statics = Vec::new();
+        for tenant in configured.tenants() {
             statics.push(tenant.status().await);
         }
-        Status {
-            dynamic: catalog.dynamic(),
-            limits: *limits,
-            configured: statics,
-            opened: registry.status().await,
-        }
+        let opened = registry.status().await;
+        let kind = |target: &Target| match catalog.resolve(target) {
+            Ok(Resolution::Configured(_)) => TenantKind::Static,
+            _ => TenantKind::Dynamic,
+        };
+        let ailing = statics.iter().chain(&opened.open).filter(|tenant| tenant.ailing);
+        let ailing = ailing.map(|tenant| tenant.spec.target.clone());
+        let failing = failures.told().into_iter().chain(ailing);
+        let failing = failing.map(|target| Failing { kind: kind(&target), target }).collect();
+        Status { dynamic: catalog.dynamic(), limits: *limits, configured: statics, opened, failing }
     }
 
     /// Counts of the databases opened by name.
@@ -153,22 +255,17 @@ impl Gateway {
     ///
     /// Call it when the protocols have let their sessions go; nothing can be connected afterwards.
     pub async fn shut_down(&self) {
-        let Shared { registry, tasks, configured, observer, closing, .. } = &*self.shared;
+        let Shared { registry, tasks, configured, closing, .. } = &*self.shared;
         closing.cancel();
         registry.shut_down();
         tasks.close();
         tasks.wait().await;
-        for tenant in configured.values() {
-            let database = &tenant.spec.target;
-            if let Err(error) = tenant.close().await {
-                observer.observe(&Event::CloseFailed { database, error: &error });
-            }
-            observer.observe(&Event::DatabaseClosed { database, reason: CloseReason::Shutdown });
-        }
+        configured.shut_down().await;
     }
 }
 
-/// One task for all databases: closes connections that nobody has used for long.
+/// One task for all databases: closes connections that nobody has used for long, and databases
+/// whose storage was replaced or renamed and that nobody has asked for since.
 async fn keep_house(gateway: Weak<Shared>, every: Duration) {
     let Some(closing) = gateway.upgrade().map(|shared| shared.closing.clone()) else { return };
     let housekeeping = async {
@@ -177,24 +274,19 @@ async fn keep_house(gateway: Weak<Shared>, every: Duration) {
             let Some(shared) = gateway.upgrade() else { return };
             let now = Instant::now();
             shared.registry.trim(now);
-            shared.configured.values().for_each(|tenant| tenant.pool.trim(now));
+            shared.configured.tenants().iter().for_each(|tenant| tenant.pool.trim(now));
+            shared.registry.verify().await;
         }
     };
     closing.run_until_cancelled(housekeeping).await;
 }
 
-async fn open_configured(
-    engine: &dyn Engine,
-    spec: &Spec,
-    limits: Limits,
-    tasks: &TaskTracker,
-) -> Result<Tenant, EngineError> {
-    if engine.probe(&spec.location).await? == Presence::Absent {
-        engine.create(&spec.location).await?;
-    }
-    let database = engine.open(&spec.location).await?;
-    let pool = Pool::new(database.clone(), limits.pool, tasks.clone());
-    Ok(Tenant::new(spec.clone(), TenantKind::Static, database, pool))
+/// Whether operators should look after the database: the fault is neither its user's nor a rush's.
+fn is_failure(error: &EngineError) -> bool {
+    use ErrorCode::{DatabaseCorrupt, DatabaseUnavailable, DiskFull, Internal, ReadOnly};
+    let replaced = matches!(error, EngineError::Replaced);
+    !replaced
+        && matches!(error.code(), DatabaseCorrupt | DatabaseUnavailable | DiskFull | Internal | ReadOnly)
 }
 
 // === impl ConnectError ===

@@ -2,16 +2,20 @@
 //!
 //! It knows no protocol, no HTTP status and no SQLSTATE, and no engine by name.
 mod catalog;
+mod client;
+mod configured;
 mod event;
 mod gateway;
 mod limits;
+mod pace;
 mod pool;
 mod registry;
 mod tenant;
 
 pub use catalog::{Catalog, CatalogError, Dynamic, InvalidCatalog, Resolution, Spec};
-pub use event::{CloseReason, Event, Observer, Silent};
-pub use gateway::{ConnectError, Gateway, Parts, StartError, Status};
+pub use client::Client;
+pub use event::{CloseReason, Event, Observer, Refusal, Silent};
+pub use gateway::{ConnectError, Failing, Gateway, Parts, StartError, Status};
 pub use limits::{Limits, PoolLimits};
 pub use pool::{AcquireError, Session};
 pub use registry::{DynamicStatus, OpenError, RegistryStatus};

@@ -11,6 +11,10 @@ pub struct Limits {
     pub max_waiting: u32,
     /// How long an opening waits for room when every open database is in use.
     pub room_timeout: Duration,
+    /// How lately a database was used to count as in use when clients compete for room.
+    pub fair_window: Duration,
+    /// Databases that one client may create in a second.
+    pub create_rate: NonZeroU32,
     /// What each database may use.
     pub pool: PoolLimits,
 }
@@ -34,6 +38,8 @@ impl Default for Limits {
             max_connections: NonZeroU32::new(20).expect("not zero"),
             max_waiting: 10_000,
             room_timeout: Duration::from_secs(5),
+            fair_window: Duration::from_secs(60),
+            create_rate: NonZeroU32::new(100).expect("not zero"),
             pool: PoolLimits::default(),
         }
     }

@@ -2,8 +2,10 @@
 //!
 //! Invariant: connections lent plus connections idle never exceed the pool's size; a lent one is
 //! counted by its permit until it has been reset and is idle again, or closed.
+use crate::event::Refusal;
 use crate::limits::PoolLimits;
 use crate::registry::Lease;
+use crate::tenant::Tenant;
 use rowhouse_engine::{Connection, Database, EngineError, SessionState};
 use rowhouse_sync::{Limiter, Permit, Refused};
 use rowhouse_types::{ErrorCode, ErrorKind, Reportable, Target};
@@ -190,6 +192,10 @@ impl Session {
         &self.loan().lease.tenant().spec.target
     }
 
+    pub(crate) fn tenant(&self) -> &Arc<Tenant> {
+        self.loan().lease.tenant()
+    }
+
     fn loan(&self) -> &Loan {
         self.loan.as_ref().expect("taken only by drop")
     }
@@ -222,6 +228,18 @@ impl Drop for Session {
 }
 
 // === impl AcquireError ===
+
+impl AcquireError {
+    /// What refused it, if that was a rule or a limit and not a failure.
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::QueueFull { .. } => Some(Refusal::ConnectionQueue),
+            Self::TimedOut { .. } => Some(Refusal::Connections),
+            Self::Closed => Some(Refusal::Closing),
+            Self::Connect(_) => None,
+        }
+    }
+}
 
 impl Reportable for AcquireError {
     fn kind(&self) -> ErrorKind {

@@ -3,8 +3,9 @@ use crate::catalog::Spec;
 use crate::pool::Pool;
 use rowhouse_engine::{Database, EngineError};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
+use tokio_util::task::TaskTracker;
 
 /// A database open in this process.
 #[derive(Debug)]
@@ -15,9 +16,13 @@ pub(crate) struct Tenant {
     pub(crate) kind: TenantKind,
     /// Its connections.
     pub(crate) pool: Pool,
+    /// Of a configured database: its leases.
+    pub(crate) leases: TaskTracker,
     database: Arc<dyn Database>,
     opened_at: Instant,
     uses: AtomicU64,
+    /// Whether the last request failed by the engine's fault.
+    ailing: AtomicBool,
 }
 
 /// Whether a database is configured or was opened by name.
@@ -44,16 +49,31 @@ pub struct TenantStatus {
     pub active: u32,
     /// The bytes it takes on disk, if it is on disk and they can be told.
     pub size: Option<u64>,
+    /// Whether its last request failed by the engine's fault.
+    pub ailing: bool,
 }
 
 impl Tenant {
     pub(crate) fn new(spec: Spec, kind: TenantKind, database: Arc<dyn Database>, pool: Pool) -> Self {
-        Self { spec, kind, pool, database, opened_at: Instant::now(), uses: AtomicU64::new(0) }
+        let (opened_at, leases) = (Instant::now(), TaskTracker::new());
+        let (uses, ailing) = (AtomicU64::new(0), AtomicBool::new(false));
+        Self { spec, kind, pool, leases, database, opened_at, uses, ailing }
     }
 
     /// Counts one more use.
     pub(crate) fn used(&self) {
         self.uses.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes whether a request failed by the engine's fault. True if the one before did not.
+    pub(crate) fn note(&self, failed: bool) -> bool {
+        // Read first: it changes rarely, and everybody reads it.
+        self.ailing.load(Ordering::Relaxed) != failed && self.ailing.swap(failed, Ordering::Relaxed) != failed
+    }
+
+    /// Whether its storage is still what was opened.
+    pub(crate) async fn verify(&self) -> Result<(), EngineError> {
+        self.database.verify().await
     }
 
     /// Closes every connection, then the database. Nobody may hold a lease.
@@ -70,6 +90,7 @@ impl Tenant {
             uses: self.uses.load(Ordering::Relaxed),
             active: self.pool.active(),
             size: self.database.size().await,
+            ailing: self.ailing.load(Ordering::Relaxed),
         }
     }
 }

@@ -1,8 +1,10 @@
 //! The gateway over a fake engine.
 use futures::StreamExt;
 use futures::future::join_all;
-use rowhouse_engine::{Location, Options, SqlPolicy};
-use rowhouse_gateway::{Catalog, Dynamic, Gateway, Limits, Parts, Session, Silent, Spec};
+use rowhouse_engine::{EngineError, Location, Options, SqlPolicy};
+use rowhouse_gateway::{
+    Catalog, Dynamic, Failing, Gateway, Limits, Parts, Session, Silent, Spec, TenantKind,
+};
 use rowhouse_testing::Fake;
 use rowhouse_types::{ErrorCode, Reportable, Request, Target, ValueRef};
 use std::num::NonZeroU32;
@@ -151,8 +153,8 @@ async fn a_failing_database_evicts_at_most_once_and_recovers_when_mended() {
         assert_eq!(visit(&gateway, &named("broken")).await, Err(ErrorCode::DatabaseCorrupt));
     }
     assert!(gateway.counts().evicted <= 2, "remembered, not tried again each time");
-    let failing = gateway.status().await.opened.failing;
-    assert_eq!(failing.iter().map(ToString::to_string).collect::<Vec<_>>(), ["broken"]);
+    let failing = gateway.status().await.failing;
+    assert_eq!(failing, [Failing { target: named("broken"), kind: TenantKind::Dynamic }]);
     fake.set_broken("broken", false);
     let mended = async {
         while visit(&gateway, &named("broken")).await.is_err() {
@@ -160,7 +162,7 @@ async fn a_failing_database_evicts_at_most_once_and_recovers_when_mended() {
         }
     };
     tokio::time::timeout(Duration::from_secs(10), mended).await.expect("recovers without restart");
-    assert!(gateway.status().await.opened.failing.is_empty());
+    assert!(gateway.status().await.failing.is_empty());
 }
 
 #[tokio::test]
@@ -185,4 +187,138 @@ async fn an_opening_lands_though_its_caller_left() {
     fake.resume();
     assert_eq!(visit(&gateway, &target).await, Ok("a".into()));
     assert_eq!(fake.tally().opened, 3);
+}
+
+#[tokio::test]
+async fn a_replaced_database_is_opened_anew_when_its_last_session_has_ended() {
+    let fake = Fake::default();
+    let gateway = gateway(&fake, 2, Dynamic::Create).await;
+    let client = gateway.client();
+    for target in [named("a"), named("static"), Target::Default] {
+        let mut session = client.connect(&target, None).await.expect("room");
+        run(&mut session, "SELECT").await;
+        let mut holder = client.connect(&target, None).await.expect("room");
+        run(&mut holder, "BEGIN").await;
+        let opened = fake.tally().opened;
+        fake.replace(&run(&mut holder, "SELECT").await);
+        let options =
+            Options { deadline: None, policy: SqlPolicy::Standard, max_rows: None, max_bytes: None };
+        let refused = session.run(Request::execute("SELECT 1"), options).next().await.expect("one chunk");
+        assert!(matches!(refused, Err(EngineError::Replaced)));
+        let request = session.take_back().expect("nothing of it was done");
+        let anew = async {
+            let mut session = client.reconnect(session, None).await.expect("opened anew");
+            run(&mut session, request.sql()).await
+        };
+        let (_, ()) = tokio::join!(anew, async {
+            tokio::task::yield_now().await;
+            assert_eq!(fake.tally().opened, opened, "not while a session is left");
+            drop(holder);
+        });
+        assert_eq!(fake.tally().opened, opened + 1);
+    }
+    assert_eq!(gateway.counts().replaced, 1);
+    gateway.shut_down().await;
+    assert_eq!(fake.tally().open, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_replaced_database_in_use_is_told_so_in_time() {
+    let fake = Fake::default();
+    let gateway = gateway(&fake, 2, Dynamic::Create).await;
+    let client = gateway.client();
+    for target in [named("a"), named("static")] {
+        let session = client.connect(&target, None).await.expect("room");
+        let holder = client.connect(&target, None).await.expect("room");
+        fake.replace(&target.to_string());
+        let refused = client.reconnect(session, None).await.expect_err("in use");
+        assert_eq!(refused.code(), ErrorCode::DatabaseUnavailable);
+        assert!(refused.public_message().contains("replaced"), "{}", refused.public_message());
+        drop(holder);
+        assert_eq!(visit(&gateway, &target).await, Ok(target.to_string()));
+    }
+}
+
+#[tokio::test]
+async fn a_database_removed_while_open_is_created_anew_or_not_found_by_the_rules() {
+    for (dynamic, then) in
+        [(Dynamic::Create, Ok("a".to_owned())), (Dynamic::Open, Err(ErrorCode::CreationNotAllowed))]
+    {
+        let fake = Fake::default();
+        fake.put("a");
+        let gateway = gateway(&fake, 2, dynamic).await;
+        assert_eq!(visit(&gateway, &named("a")).await, Ok("a".into()));
+        fake.remove("a");
+        let client = gateway.client();
+        let session = client.connect(&named("a"), None).await.expect("open");
+        let again = client.reconnect(session, None).await;
+        let again = match again {
+            Ok(mut session) => Ok(run(&mut session, "SELECT").await),
+            Err(error) => Err(error.code()),
+        };
+        assert_eq!(again, then);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_replaced_and_is_not_asked_for_is_closed_by_the_housekeeping() {
+    let fake = Fake::default();
+    let gateway = gateway(&fake, 2, Dynamic::Create).await;
+    assert_eq!(visit(&gateway, &named("a")).await, Ok("a".into()));
+    fake.remove("a");
+    tokio::time::sleep(Limits::default().pool.idle_timeout).await;
+    assert_eq!(gateway.counts().places, 0);
+}
+
+#[tokio::test]
+async fn one_client_that_cycles_through_many_names_leaves_the_others_theirs() {
+    const MOST: u32 = 20;
+    const VICTIMS: u64 = 3;
+    const EACH: u64 = 5;
+    let fake = Fake::default();
+    (0..1_000).for_each(|n| fake.put(&format!("evil{n}")));
+    let gateway = gateway(&fake, MOST, Dynamic::Create).await;
+    let attacker = gateway.client();
+    // It comes first, and has taken every place.
+    for n in 0..100 {
+        attacker.connect(&named(&format!("evil{n}")), None).await.expect("room");
+    }
+    let victims: Vec<_> = (0..VICTIMS).map(|_| gateway.client()).collect();
+    let mut opened_by_victims = 0;
+    let mut uses = 0;
+    for step in 0..1_000 {
+        attacker.connect(&named(&format!("evil{}", step % 1_000)), None).await.expect("room");
+        let (victim, n) = (step % VICTIMS, step / VICTIMS % EACH);
+        let before = fake.tally().opened;
+        let name = format!("good{victim}-{n}");
+        let of = usize::try_from(victim).expect("small");
+        victims[of].connect(&named(&name), None).await.expect("room");
+        opened_by_victims += fake.tally().opened - before;
+        uses += 1;
+    }
+    assert_eq!(opened_by_victims, VICTIMS * EACH, "each once, out of {uses} uses");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_creates_no_faster_than_it_may_and_is_told_when_that_takes_too_long() {
+    let fake = Fake::default();
+    let gateway = gateway(&fake, 1_000, Dynamic::Create).await;
+    let rate = u64::from(Limits::default().create_rate.get());
+    let (greedy, modest) = (gateway.client(), gateway.client());
+    let started = tokio::time::Instant::now();
+    for n in 0..rate {
+        greedy.connect(&named(&format!("a{n}")), None).await.expect("a second's worth goes at once");
+    }
+    assert_eq!(started.elapsed(), Duration::ZERO);
+    greedy.connect(&named("one-more"), None).await.expect("waits for its turn");
+    assert!(Duration::ZERO < started.elapsed());
+    modest.connect(&named("b"), None).await.expect("another client is not held up");
+    let names: Vec<_> = (0..10 * rate).map(|n| named(&format!("b{n}"))).collect();
+    let outcomes = join_all(names.iter().map(|name| greedy.connect(name, None))).await;
+    let refused: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
+    assert!((7 * rate as usize..10 * rate as usize).contains(&refused.len()), "{}", refused.len());
+    assert!(refused.iter().all(|error| error.code() == ErrorCode::CreationRateLimited));
+    let hint = refused[0].hint().expect("says what to do");
+    assert!(hint.contains("create_rate") && hint.contains(&rate.to_string()), "{hint}");
+    greedy.connect(&named("a0"), None).await.expect("what exists is no creation");
 }

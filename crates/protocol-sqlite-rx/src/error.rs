@@ -1,5 +1,5 @@
 //! What this protocol's clients read for each failure: the original's classes and texts.
-use rowhouse_engine::{Condition, EngineError, Misuse};
+use rowhouse_engine::{Condition, EngineError, Misuse, SessionState};
 use rowhouse_gateway::{AcquireError, ConnectError, OpenError};
 use rowhouse_types::{ErrorCode, Reportable};
 use rowhouse_wire::sqlite_rx::{Class, Fault};
@@ -61,6 +61,15 @@ pub(crate) fn transaction_expired(after: std::time::Duration) -> Fault {
     );
     let hint = "begin again; the operator may raise idle_transaction_timeout".to_owned();
     Fault::new(Class::OperationalError, ErrorCode::TransactionTimeout, message).with_hint(Some(hint))
+}
+
+/// The database was replaced, and with it went what the peer held on it.
+pub(crate) fn replaced(database: &str, held: SessionState) -> Fault {
+    let fault = engine(database, &EngineError::Replaced);
+    match held {
+        SessionState::Stateful => with_note(fault, "the temporary tables are gone"),
+        SessionState::Clean | SessionState::Transaction => fault,
+    }
 }
 
 /// The peer holds too many transactions and temporary tables.

@@ -7,7 +7,7 @@ mod system;
 use crate::shared::Shared;
 use map::{Map, set};
 use rmpv::Value;
-use rowhouse_gateway::{Dynamic, Status, TenantKind, TenantStatus};
+use rowhouse_gateway::{Dynamic, Failing, Status, TenantKind, TenantStatus};
 use rowhouse_types::Target;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -51,8 +51,8 @@ fn uptime(shared: &Shared) -> f64 {
 }
 
 fn overall(map: &mut Map, shared: &Shared, status: &Status, load: Option<system::Load>) {
-    let (word, reason) = match status.opened.failing.first() {
-        Some(name) => ("degraded", Some(format!("Dynamic database process '{name}' is not running"))),
+    let (word, reason) = match status.failing.first() {
+        Some(failing) => ("degraded", Some(not_running(failing))),
         None if load.is_some_and(|load| load.is_low()) => {
             ("constrained", Some("System resources running low".to_owned()))
         }
@@ -63,6 +63,8 @@ fn overall(map: &mut Map, shared: &Shared, status: &Status, load: Option<system:
         set(map, "status_reason", reason);
     }
     let now = SystemTime::now();
+    let failing = status.failing.iter().map(|failing| Value::from(key(&failing.target))).collect();
+    set(map, "failing_databases", Value::Array(failing));
     set(map, "timestamp", now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64());
     set(map, "datetime", humantime::format_rfc3339_micros(now).to_string());
     set(map, "uptime_seconds", uptime(shared));
@@ -72,6 +74,19 @@ fn overall(map: &mut Map, shared: &Shared, status: &Status, load: Option<system:
     set(map, "server_type", "SQLiteMultiServer");
     set(map, "server_name", format!("SQLiteMultiServer-{}", std::process::id()));
     set(map, "server_pid", std::process::id());
+}
+
+/// As the original words it.
+fn not_running(failing: &Failing) -> String {
+    let kind = match failing.kind {
+        TenantKind::Static => "Database",
+        TenantKind::Dynamic => "Dynamic database",
+    };
+    format!("{kind} process '{}' is not running", key(&failing.target))
+}
+
+fn key(target: &Target) -> String {
+    target.name().map_or("default".to_owned(), ToString::to_string)
 }
 
 fn metrics(shared: &Shared, status: &Status) -> Map {
@@ -91,6 +106,9 @@ fn metrics(shared: &Shared, status: &Status) -> Map {
         pair("dynamic_connections_evicted", status.opened.counts.evicted),
         pair("dynamic_databases_created", status.opened.counts.created),
         pair("dynamic_connections_refused", status.opened.counts.refused),
+        pair("dynamic_connections_reopened", status.opened.counts.reopened),
+        pair("suggested_max_connections", status.opened.counts.would_fit.map_or(Value::Nil, Value::from)),
+        pair("databases_replaced", status.opened.counts.replaced),
     ]
 }
 
@@ -109,7 +127,6 @@ fn connection(shared: &Shared, status: &Status) -> Map {
 }
 
 fn tenants(shared: &Shared, tenants: &[TenantStatus]) -> Map {
-    let key = |target: &Target| target.name().map_or("default".to_owned(), ToString::to_string);
     tenants
         .iter()
         .map(|tenant| (key(&tenant.spec.target).into(), Value::Map(describe(shared, tenant))))
@@ -123,6 +140,7 @@ fn describe(shared: &Shared, tenant: &TenantStatus) -> Map {
     };
     let mut map = vec![
         pair("running", true),
+        pair("failing", tenant.ailing),
         pair("pid", std::process::id()),
         pair("port", shared.address.port()),
         pair("address", format!("tcp://{}", shared.address)),

@@ -1,6 +1,7 @@
 //! The listening socket: accepts peers within the limit, until drained.
 use crate::peer::Peer;
 use crate::shared::{Context, Shared};
+use rowhouse_gateway::Event;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -81,8 +82,7 @@ impl Listener {
         };
         let Some(permit) = shared.context.clients.try_acquire() else {
             let limit = shared.context.clients.status().limit;
-            tracing::warn!(%limit, "client refused: as many as the limit are connected");
-            return;
+            return shared.context.gateway.tell(&Event::ClientRefused { limit });
         };
         let shared = shared.clone();
         peers.spawn(async move {

@@ -7,7 +7,7 @@ use crate::error;
 use crate::shared::{Settings, Shared};
 use futures::StreamExt;
 use rowhouse_engine::{EngineError, Options, Outcome, SessionState};
-use rowhouse_gateway::Session as Borrowed;
+use rowhouse_gateway::{Client, Session as Borrowed};
 use rowhouse_types::{DatabaseName, ErrorCode, Request, Target};
 use rowhouse_wire::sqlite_rx::{Fault, ReplyWriter};
 use std::collections::HashMap;
@@ -23,6 +23,7 @@ const CURSORS_MAX: usize = 256;
 /// One peer's dealings with its databases.
 pub(crate) struct Session {
     shared: Arc<Shared>,
+    client: Client,
     pinned: HashMap<Target, Pinned>,
     cursors: HashMap<Target, Cursor>,
 }
@@ -46,11 +47,36 @@ struct Cursor {
     expired: bool,
 }
 
+/// Why a request was not answered with its result.
+enum Failure {
+    Fault(Fault),
+    /// The database was replaced; the request, if nothing of it was done.
+    Replaced(Option<Request>),
+}
+
+// === impl Failure ===
+
+impl Failure {
+    fn into_fault(self, database: &str) -> Fault {
+        match self {
+            Self::Fault(fault) => fault,
+            Self::Replaced(_) => error::engine(database, &EngineError::Replaced),
+        }
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
 // === impl Session ===
 
 impl Session {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, pinned: HashMap::new(), cursors: HashMap::new() }
+        let client = shared.context.gateway.client();
+        Self { shared, client, pinned: HashMap::new(), cursors: HashMap::new() }
     }
 
     /// Runs a request and writes its reply.
@@ -75,16 +101,28 @@ impl Session {
             // Refused before it runs: afterwards it may have taken effect.
             None if PINNED_MAX <= self.pinned.len() => return Err(error::too_many_sessions(PINNED_MAX)),
             None => {
-                let connecting = self.shared.context.gateway.connect(&target, Some(deadline));
+                let connecting = self.client.connect(&target, Some(deadline));
                 connecting.await.map_err(|error| error::connect(database, &error))?
             }
         };
         // A request that makes no sense is told so only after its database was found, as ever.
         let before = borrowed.state();
-        let ran = match request {
+        let mut ran = match request {
             Ok(request) => self.run_on(&mut borrowed, &target, request, deadline).await,
-            Err(fault) => Err(fault),
+            Err(fault) => Err(fault.into()),
         };
+        if let Err(Failure::Replaced(request)) = ran {
+            let reconnecting = self.client.reconnect(borrowed, Some(deadline));
+            borrowed = reconnecting.await.map_err(|error| error::connect(database, &error))?;
+            // Never begun, so it runs on what is there now, unless it relies on what was there.
+            ran = match (before, request) {
+                (SessionState::Clean, Some(request)) => {
+                    self.run_on(&mut borrowed, &target, request, deadline).await
+                }
+                _ => Err(error::replaced(database, before).into()),
+            };
+        }
+        let ran = ran.map_err(|failure| failure.into_fault(database));
         let after = borrowed.state();
         let ran = ran.map_err(|fault| match (before, after) {
             (SessionState::Transaction, SessionState::Transaction) => fault,
@@ -125,7 +163,7 @@ impl Session {
         target: &Target,
         request: Request,
         deadline: Instant,
-    ) -> Result<Vec<u8>, Fault> {
+    ) -> Result<Vec<u8>, Failure> {
         let settings = &self.shared.context.settings;
         let options = Options {
             deadline: Some(deadline),
@@ -134,7 +172,12 @@ impl Session {
             max_bytes: settings.max_result_bytes,
         };
         let kind = Kind::of(&request);
-        let (reply, outcome) = collect(borrowed, request, options).await.map_err(|error| {
+        let collected = collect(borrowed, request, options).await;
+        self.shared.context.gateway.note(borrowed, collected.as_ref().err());
+        if matches!(collected, Err(EngineError::Replaced)) {
+            return Err(Failure::Replaced(borrowed.take_back()));
+        }
+        let (reply, outcome) = collected.map_err(|error| {
             let fault = error::engine(&target.to_string(), &error);
             match kind {
                 Kind::Script { .. } => error::with_note(fault, "what the script did before stays"),

@@ -47,8 +47,12 @@ pub(crate) async fn gateway(config: &Config) -> Result<Composed, ComposeError> {
         ..SqliteConfig::default()
     };
     let engine: Arc<dyn Engine> = Arc::new(SqliteEngine::new(sqlite, executor.clone())?);
-    let parts =
-        Parts { catalog: config.catalog.clone(), engine, observer: Arc::new(Log), limits: config.limits };
+    let parts = Parts {
+        catalog: config.catalog.clone(),
+        engine,
+        observer: Arc::new(Log::default()),
+        limits: config.limits,
+    };
     let gateway = Gateway::start(parts).await?;
     Ok(Composed { gateway, executor })
 }

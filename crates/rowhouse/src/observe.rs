@@ -1,37 +1,128 @@
-//! The log: one line for each thing that happened; openings and closings, which are everyday, at `debug`.
-use rowhouse_gateway::{Event, Observer};
+//! The log: one line for each thing that happened; openings and closings, which are everyday, and
+//! refusals that are the client's doing, at `debug`.
+//!
+//! What clients can bring about again and again is said in moderation, and what was left unsaid is
+//! counted in `suppressed`: no client fills the disk by being refused.
+mod moderation;
+
+use moderation::Moderation;
+use rowhouse_gateway::{CloseReason, Event, Observer, Refusal};
+use rowhouse_types::{ErrorCode, Target};
 use std::error::Error;
+use std::time::{Duration, Instant};
 
 /// The observer that writes the log.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Log;
+#[derive(Debug, Default)]
+pub struct Log {
+    moderation: Moderation,
+}
 
 impl Observer for Log {
     fn observe(&self, event: &Event<'_>) {
         match event {
-            Event::DatabaseCreated { database } => tracing::info!(%database, "database created"),
+            Event::DatabaseCreated { database } => {
+                if let Some(suppressed) = self.moderation.word(("created", ""), None, Instant::now()) {
+                    tracing::info!(%database, suppressed, "database created");
+                }
+            }
             Event::DatabaseOpened { database, took } => {
-                tracing::debug!(%database, took_ms = took.as_secs_f64() * 1000.0, "database opened");
+                tracing::debug!(database = name(database), duration_ms = millis(*took), "database opened");
             }
-            Event::DatabaseClosed { database, reason } => {
-                tracing::debug!(%database, ?reason, "database closed");
-            }
+            Event::DatabaseClosed { database, reason, took } => closed(database, *reason, *took),
             Event::OpenFailed { database, code, error } => {
-                tracing::warn!(%database, %code, error = %chain(*error), "database not opened");
+                if let Some(suppressed) = self.word("open failed", *code, database) {
+                    let (database, error) = (name(database), chain(*error));
+                    tracing::warn!(database, %code, error, suppressed, "database not opened");
+                }
+            }
+            Event::DatabaseFailed { database, code, error } => {
+                if let Some(suppressed) = self.word("failed", *code, database) {
+                    let (database, error) = (name(database), chain(*error));
+                    tracing::warn!(database, %code, error, suppressed, "database failed");
+                }
             }
             Event::CloseFailed { database, error } => {
-                tracing::error!(%database, error = %chain(*error), "database did not close cleanly");
+                let (database, error) = (name(database), chain(*error));
+                tracing::error!(database, error, "database did not close cleanly");
             }
-            Event::RoomExhausted { database, limit } => {
-                tracing::warn!(%database, %limit, "no room: every open database is in use; consider a higher max_connections");
+            Event::Refused { database, reason, code } => self.refused(database, *reason, *code),
+            Event::ClientRefused { limit } => {
+                let (cause, code) = (("client refused", ""), ErrorCode::ClientLimitReached);
+                if let Some(suppressed) = self.moderation.word(cause, None, Instant::now()) {
+                    tracing::warn!(reason = "clients", %code, %limit, suppressed, "client refused: as many as LIMIT are connected");
+                }
             }
+            Event::Thrashing { reopened, within, limit, would_fit } => tracing::warn!(
+                reopened,
+                within_ms = millis(*within),
+                max_connections = limit.get(),
+                suggested_max_connections = would_fit,
+                "thrashing: databases are opened again soon after they were evicted; raise max_connections",
+            ),
             event => tracing::info!(?event, "event"),
         }
     }
 }
 
-/// An error and its causes on one line.
+impl Log {
+    fn refused(&self, database: &Target, reason: Refusal, code: ErrorCode) {
+        let word = reason.as_str();
+        if matches!(reason, Refusal::Unknown | Refusal::Closing) {
+            tracing::debug!(database = name(database), reason = word, %code, "request refused");
+        } else if let Some(suppressed) =
+            self.moderation.word(("refused", word), Some(database), Instant::now())
+        {
+            tracing::warn!(database = name(database), reason = word, %code, suppressed, "request refused");
+        }
+    }
+
+    fn word(&self, kind: &'static str, code: ErrorCode, database: &Target) -> Option<Option<u64>> {
+        self.moderation.word((kind, code.as_str()), Some(database), Instant::now())
+    }
+}
+
+fn closed(database: &Target, reason: CloseReason, took: Duration) {
+    let (database, duration_ms, word) = (name(database), millis(took), reason.as_str());
+    match reason {
+        CloseReason::Replaced => tracing::info!(
+            database,
+            reason = word,
+            duration_ms,
+            "database closed: its file was replaced, renamed or removed"
+        ),
+        CloseReason::Evicted | CloseReason::Shutdown => {
+            tracing::debug!(database, reason = word, duration_ms, "database closed");
+        }
+    }
+}
+
+/// As HEALTH_CHECK calls it.
+fn name(database: &Target) -> &str {
+    database.name().map_or("default", |name| name.as_str())
+}
+
+fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+/// An error and its causes on one line, whatever characters they have.
 fn chain(error: &dyn Error) -> String {
     let causes = std::iter::successors(Some(error), |&error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    let line = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+    let mut plain = String::with_capacity(line.len());
+    for c in line.chars() {
+        if c.is_control() { plain.extend(c.escape_default()) } else { plain.push(c) }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_line_without_control_characters() {
+        let cause = std::io::Error::other("first\nsecond\x1b[31m\u{9b}é");
+        assert_eq!(chain(&cause), "first\\nsecond\\u{1b}[31m\\u{9b}é");
+    }
 }

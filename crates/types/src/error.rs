@@ -57,6 +57,8 @@ error_codes! {
     CreationNotAllowed = "creation_not_allowed",
     /// Another database has the same name but for the case of letters.
     NameTaken = "name_taken",
+    /// This client creates databases faster than it may.
+    CreationRateLimited = "creation_rate_limited",
     /// As many databases as may be open are open and in use.
     DatabaseLimitReached = "database_limit_reached",
     /// As many callers as may wait for something wait already.

@@ -2,9 +2,9 @@
 //!
 //! Without this memory, one client that asks again and again for a damaged database would take a
 //! place each time, and so evict the others' databases one by one.
-use super::open::OpenError;
+use super::error::OpenError;
 use lru::LruCache;
-use rowhouse_types::DatabaseName;
+use rowhouse_types::Target;
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -20,8 +20,8 @@ const TOLD: Duration = Duration::from_secs(60);
 
 /// Openings that failed a moment ago.
 #[derive(Debug)]
-pub(super) struct Failures {
-    recent: Mutex<LruCache<DatabaseName, (Instant, OpenError)>>,
+pub(crate) struct Failures {
+    recent: Mutex<LruCache<Target, (Instant, OpenError)>>,
 }
 
 impl Default for Failures {
@@ -31,29 +31,29 @@ impl Default for Failures {
 }
 
 impl Failures {
-    pub(super) fn remember(&self, name: &DatabaseName, error: &OpenError) {
-        self.recent().put(name.clone(), (Instant::now(), error.clone()));
+    pub(crate) fn remember(&self, database: &Target, error: &OpenError) {
+        self.recent().put(database.clone(), (Instant::now(), error.clone()));
     }
 
     /// The failure, if it is so recent that trying again would only cost.
-    pub(super) fn recall(&self, name: &DatabaseName) -> Option<OpenError> {
+    pub(crate) fn recall(&self, database: &Target) -> Option<OpenError> {
         let recent = self.recent();
-        let (at, error) = recent.peek(name)?;
+        let (at, error) = recent.peek(database)?;
         (at.elapsed() < MEMORY).then(|| error.clone())
     }
 
     /// It has been opened.
-    pub(super) fn forget(&self, name: &DatabaseName) {
-        self.recent().pop(name);
+    pub(crate) fn forget(&self, database: &Target) {
+        self.recent().pop(database);
     }
 
     /// Who failed within the time that is told, the latest first.
-    pub(super) fn told(&self) -> Vec<DatabaseName> {
+    pub(crate) fn told(&self) -> Vec<Target> {
         let recent = self.recent();
         recent.iter().filter(|(_, (at, _))| at.elapsed() < TOLD).map(|(name, _)| name.clone()).collect()
     }
 
-    fn recent(&self) -> MutexGuard<'_, LruCache<DatabaseName, (Instant, OpenError)>> {
+    fn recent(&self) -> MutexGuard<'_, LruCache<Target, (Instant, OpenError)>> {
         self.recent.lock().expect("never panics while locked")
     }
 }

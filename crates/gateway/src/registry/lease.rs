@@ -2,6 +2,7 @@
 use super::open::Registry;
 use crate::tenant::Tenant;
 use std::sync::Arc;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 /// The right to use a database: while one is held, it is not evicted.
 ///
@@ -10,19 +11,29 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct Lease {
     tenant: Arc<Tenant>,
-    /// Who counts it; nobody counts the configured databases'.
-    registry: Option<Registry>,
+    counted: Counted,
+}
+
+/// Who counts it.
+#[derive(Debug)]
+enum Counted {
+    ByRegistry(Registry),
+    /// A configured database counts its own.
+    ByTenant {
+        _token: TaskTrackerToken,
+    },
 }
 
 impl Lease {
     /// A lease on a configured database, which is never evicted.
-    pub(crate) fn uncounted(tenant: Arc<Tenant>) -> Self {
-        Self { tenant, registry: None }
+    pub(crate) fn configured(tenant: Arc<Tenant>) -> Self {
+        let counted = Counted::ByTenant { _token: tenant.leases.token() };
+        Self { tenant, counted }
     }
 
     /// A lease that `registry` has counted already.
     pub(super) fn counted(tenant: Arc<Tenant>, registry: Registry) -> Self {
-        Self { tenant, registry: Some(registry) }
+        Self { tenant, counted: Counted::ByRegistry(registry) }
     }
 
     pub(crate) fn tenant(&self) -> &Arc<Tenant> {
@@ -32,16 +43,19 @@ impl Lease {
 
 impl Clone for Lease {
     fn clone(&self) -> Self {
-        if let Some(registry) = &self.registry {
-            registry.lend_again(&self.tenant);
+        match &self.counted {
+            Counted::ByTenant { .. } => Self::configured(self.tenant.clone()),
+            Counted::ByRegistry(registry) => {
+                registry.lend_again(&self.tenant);
+                Self::counted(self.tenant.clone(), registry.clone())
+            }
         }
-        Self { tenant: self.tenant.clone(), registry: self.registry.clone() }
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if let Some(registry) = self.registry.take() {
+        if let Counted::ByRegistry(registry) = &self.counted {
             registry.give_back(&self.tenant);
         }
     }

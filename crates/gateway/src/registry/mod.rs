@@ -1,18 +1,23 @@
 //! The databases opened by name that are open now: at most so many, least recently used out first.
+mod error;
 mod failures;
+mod ghosts;
 mod lease;
 mod open;
+mod shares;
 mod table;
 #[cfg(test)]
 mod tests;
+mod thrash;
 
+pub use error::OpenError;
+pub(crate) use failures::Failures;
 pub(crate) use lease::Lease;
-pub use open::OpenError;
-pub(crate) use open::{Registry, RegistryParts};
+pub(crate) use open::{Asker, Registry, RegistryParts, open_or_create};
+pub(crate) use shares::Owner;
 pub use table::RegistryStatus;
 
 use crate::tenant::TenantStatus;
-use rowhouse_types::DatabaseName;
 
 /// What can be told of the databases opened by name.
 #[derive(Clone, Debug)]
@@ -21,7 +26,4 @@ pub struct DynamicStatus {
     pub counts: RegistryStatus,
     /// The open ones.
     pub open: Vec<TenantStatus>,
-    /// Names that could not be opened within the last minute, by the engine's fault, and have not
-    /// been since; the latest first, at most 1024.
-    pub failing: Vec<DatabaseName>,
 }

@@ -1,20 +1,23 @@
 //! Opening databases by name: one flight per name, a place first, then the engine.
+use super::error::OpenError;
 use super::failures::Failures;
 use super::lease::Lease;
+use super::shares::{Claim, Owner};
 use super::table::{Admission, Effects, Table};
+use super::thrash::Thrashing;
 use super::{DynamicStatus, RegistryStatus};
 use crate::catalog::{Dynamic, Spec};
 use crate::event::{CloseReason, Event, Observer};
 use crate::limits::Limits;
+use crate::pace::Pace;
 use crate::pool::Pool;
 use crate::tenant::{Tenant, TenantKind};
-use rowhouse_engine::{Engine, EngineError, Presence};
+use rowhouse_engine::{Database, Engine, EngineError, Presence};
 use rowhouse_sync::Singleflight;
-use rowhouse_types::{DatabaseName, ErrorCode, ErrorKind, Reportable, Target};
+use rowhouse_types::{DatabaseName, ErrorKind, Reportable, Target};
 use std::fmt;
-use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
@@ -28,7 +31,6 @@ struct Shared {
     parts: RegistryParts,
     table: Mutex<Table>,
     flights: Singleflight<DatabaseName, Result<Lease, OpenError>>,
-    failures: Failures,
 }
 
 /// What a registry is made of.
@@ -42,40 +44,16 @@ pub(crate) struct RegistryParts {
     pub(crate) tasks: TaskTracker,
     /// What may be used.
     pub(crate) limits: Limits,
+    /// What failed a moment ago, told with the configured databases'.
+    pub(crate) failures: Arc<Failures>,
 }
 
-/// Why a database could not be opened. Shared by all who waited for it.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum OpenError {
-    /// There is no such database, or none is opened by name.
-    #[error("no such database")]
-    NotFound,
-    /// There is no such database, and none is created by being named.
-    #[error("no such database, and this server creates none by name")]
-    CreationNotAllowed,
-    /// Every open database was in use until the deadline.
-    #[error("max_connections reached: all {limit} databases that may be open were in use for {} ms", .waited.as_millis())]
-    Full {
-        /// The most that may be open.
-        limit: NonZeroU32,
-        /// How long was waited.
-        waited: Duration,
-    },
-    /// As many wait as may wait.
-    #[error("max_connections reached: as many as {limit} databases wait to be opened already")]
-    QueueFull {
-        /// The most that may wait.
-        limit: u32,
-    },
-    /// The engine failed.
-    #[error("the database could not be opened")]
-    Engine(#[source] EngineError),
-    /// The process is going down.
-    #[error("the server is shutting down")]
-    ShuttingDown,
-    /// The opening task died.
-    #[error("opening was interrupted")]
-    Interrupted,
+/// Who asks for a database, as far as sharing goes.
+#[derive(Clone, Debug)]
+pub(crate) struct Asker {
+    pub(crate) owner: Owner,
+    /// How fast it may create, if that is bounded.
+    pub(crate) pace: Option<Pace>,
 }
 
 // === impl Registry ===
@@ -83,17 +61,9 @@ pub enum OpenError {
 impl Registry {
     /// A registry with nothing open.
     pub(crate) fn new(parts: RegistryParts) -> Self {
-        let Limits { max_connections, max_waiting, .. } = parts.limits;
-        let table = Table::new(max_connections.get() as usize, max_waiting as usize);
+        let table = Mutex::new(Table::new(&parts.limits));
         let flights = Singleflight::new(parts.tasks.clone());
-        Self {
-            shared: Arc::new(Shared {
-                parts,
-                table: Mutex::new(table),
-                flights,
-                failures: Failures::default(),
-            }),
-        }
+        Self { shared: Arc::new(Shared { parts, table, flights }) }
     }
 
     /// The database, open, and kept open while the lease is held.
@@ -101,29 +71,37 @@ impl Registry {
     /// # Cancel safety
     ///
     /// Dropping the future leaves an opening under way to land for the others.
-    pub(crate) async fn lease(&self, name: &DatabaseName, dynamic: Dynamic) -> Result<Lease, OpenError> {
+    pub(crate) async fn lease(
+        &self,
+        name: &DatabaseName,
+        dynamic: Dynamic,
+        asker: &Asker,
+    ) -> Result<Lease, OpenError> {
         if let Some(tenant) = self.step(|table, _effects| table.lend(name)) {
             return Ok(Lease::counted(tenant, self.clone()));
         }
-        let (this, key) = (self.clone(), name.clone());
-        let flight = self.shared.flights.join(name.clone(), || async move { this.fly(key, dynamic).await });
+        let (this, key, asker) = (self.clone(), name.clone(), asker.clone());
+        let fly = || async move { this.fly(key, dynamic, asker).await };
+        let flight = self.shared.flights.join(name.clone(), fly);
         flight.await.unwrap_or(Err(OpenError::Interrupted))
     }
 
     /// Counts, and what is open.
     pub(crate) async fn status(&self) -> DynamicStatus {
-        let (counts, tenants) = self.step(|table, _effects| (table.status(), table.tenants()));
+        let now = Instant::now();
+        let (counts, tenants) = self.step(|table, _effects| (table.status(now), table.tenants()));
         let mut open = Vec::with_capacity(tenants.len());
         for tenant in tenants {
             open.push(tenant.status().await);
         }
         open.sort_by(|a, b| a.spec.target.cmp(&b.spec.target));
-        DynamicStatus { counts, open, failing: self.shared.failures.told() }
+        DynamicStatus { counts, open }
     }
 
     /// Counts only.
     pub(crate) fn counts(&self) -> RegistryStatus {
-        self.step(|table, _effects| table.status())
+        let now = Instant::now();
+        self.step(|table, _effects| table.status(now))
     }
 
     /// Closes connections that nobody has used for long.
@@ -133,56 +111,102 @@ impl Registry {
         }
     }
 
+    /// Closes those whose storage is not what it was when they were opened.
+    pub(crate) async fn verify(&self) {
+        for tenant in self.step(|table, _effects| table.tenants()) {
+            if matches!(tenant.verify().await, Err(EngineError::Replaced)) {
+                self.retire(&tenant);
+            }
+        }
+    }
+
+    /// This opening of a database is of no more use: it is lent no more, and closed when its last
+    /// lease ends.
+    pub(crate) fn retire(&self, tenant: &Arc<Tenant>) {
+        self.step(|table, effects| table.retire(tenant, name_of(tenant), effects));
+    }
+
+    /// A client has come.
+    pub(crate) fn enter(&self, owner: Owner) {
+        self.step(|table, _effects| table.enter(owner));
+    }
+
+    /// A client has left.
+    pub(crate) fn leave(&self, owner: Owner) {
+        self.step(|table, _effects| table.leave(owner));
+    }
+
     /// Opens nothing from now on, and closes each database when its last lease ends.
     pub(crate) fn shut_down(&self) {
-        self.step(|table, effects| table.shut_down(effects));
+        self.step(|table, effects| table.shut_down(Instant::now(), effects));
     }
 
     pub(super) fn lend_again(&self, tenant: &Tenant) {
-        let lent = self.step(|table, _effects| table.lend(name_of(tenant)));
-        debug_assert!(lent.is_some(), "a leased database is open");
+        self.step(|table, _effects| table.lend_again(name_of(tenant)));
     }
 
     pub(super) fn give_back(&self, tenant: &Tenant) {
-        self.step(|table, effects| table.give_back(name_of(tenant), effects));
+        let now = Instant::now();
+        self.step(|table, effects| table.give_back(name_of(tenant), now, effects));
     }
 
     /// Opens it, and tells how that went.
-    async fn fly(&self, name: DatabaseName, dynamic: Dynamic) -> Result<Lease, OpenError> {
+    async fn fly(&self, name: DatabaseName, dynamic: Dynamic, asker: Asker) -> Result<Lease, OpenError> {
         let started = Instant::now();
-        let outcome = self.open(&name, dynamic).await;
-        let database = &Target::Named(name);
-        let event = match &outcome {
-            Ok(_lease) => Event::DatabaseOpened { database, took: started.elapsed() },
-            Err(error) => Event::OpenFailed { database, code: error.code(), error },
-        };
-        self.shared.parts.observer.observe(&event);
+        let RegistryParts { engine, failures, .. } = &self.shared.parts;
+        let location = engine.locate(&name);
+        let spec = Spec { target: Target::Named(name), location };
+        let database = &spec.target;
+        // Who asks again and again for what cannot be opened evicts nobody, and is heard once.
+        if let Some(error) = failures.recall(database) {
+            return Err(error);
+        }
+        let outcome = self.open(&spec, dynamic, &asker).await;
+        match &outcome {
+            Ok(_lease) => failures.forget(database),
+            Err(error) if error.kind() == ErrorKind::NotFound => failures.forget(database),
+            Err(error @ (OpenError::Engine(_) | OpenError::Interrupted)) => {
+                failures.remember(database, error);
+            }
+            Err(_refused) => {}
+        }
+        self.tell(database, &outcome, started);
+        if matches!(outcome, Err(OpenError::Engine(EngineError::OpenElsewhere))) {
+            // It was renamed while open: the one under its old name makes way.
+            self.verify().await;
+        }
         outcome
     }
 
-    async fn open(&self, name: &DatabaseName, dynamic: Dynamic) -> Result<Lease, OpenError> {
-        let engine = &self.shared.parts.engine;
-        let location = engine.locate(name);
-        let spec = Spec { target: Target::Named(name.clone()), location };
+    fn tell(&self, database: &Target, outcome: &Result<Lease, OpenError>, started: Instant) {
+        let event = match outcome {
+            Ok(_lease) => Event::DatabaseOpened { database, took: started.elapsed() },
+            Err(error) => match error.refusal() {
+                Some(reason) => Event::Refused { database, reason, code: error.code() },
+                None => Event::OpenFailed { database, code: error.code(), error },
+            },
+        };
+        self.shared.parts.observer.observe(&event);
+    }
+
+    async fn open(&self, spec: &Spec, dynamic: Dynamic, asker: &Asker) -> Result<Lease, OpenError> {
+        let RegistryParts { engine, tasks, limits, .. } = &self.shared.parts;
+        let name = spec.target.name().expect("the registry opens databases by name only");
         // Looked up before any place is taken: who asks for what is not there evicts nobody.
         let presence = engine.probe(&spec.location).await.map_err(OpenError::Engine)?;
         if presence == Presence::Absent && dynamic != Dynamic::Create {
             return Err(OpenError::CreationNotAllowed);
         }
-        // Nor does who asks again and again for what cannot be opened.
-        if let Some(error) = self.shared.failures.recall(name) {
-            return Err(error);
+        if presence == Presence::Absent {
+            pace(asker, limits).await?;
         }
-        if let Some(tenant) = self.place(name).await? {
+        if let Some(tenant) = self.place(name, asker).await? {
             return Ok(Lease::counted(tenant, self.clone()));
         }
         let place = Place { registry: self, name };
-        let opened = self.open_or_create(&spec, presence).await;
-        let (database, created) = opened.inspect_err(|error| self.shared.failures.remember(name, error))?;
-        let Limits { pool, .. } = self.shared.parts.limits;
-        let pool = Pool::new(database.clone(), pool, self.shared.parts.tasks.clone());
-        let tenant = Arc::new(Tenant::new(spec, TenantKind::Dynamic, database, pool));
-        self.shared.failures.forget(name);
+        let (database, created) = open_or_create(&**engine, spec, presence).await?;
+        let pool = Pool::new(database.clone(), limits.pool, tasks.clone());
+        let tenant = Arc::new(Tenant::new(spec.clone(), TenantKind::Dynamic, database, pool));
         std::mem::forget(place);
         self.step(|table, _effects| table.opened(name, tenant.clone(), created));
         if created {
@@ -191,37 +215,20 @@ impl Registry {
         Ok(Lease::counted(tenant, self.clone()))
     }
 
-    async fn open_or_create(
-        &self,
-        spec: &Spec,
-        presence: Presence,
-    ) -> Result<(Arc<dyn rowhouse_engine::Database>, bool), OpenError> {
-        let engine = &self.shared.parts.engine;
-        let created = match presence {
-            Presence::Present => false,
-            Presence::Absent => match engine.create(&spec.location).await {
-                Ok(()) => true,
-                // Put there by another hand meanwhile.
-                Err(EngineError::AlreadyExists) => false,
-                Err(error) => return Err(OpenError::Engine(error)),
-            },
-        };
-        let database = engine.open(&spec.location).await.map_err(|error| match error {
-            EngineError::NoSuchDatabase => OpenError::NotFound,
-            error => OpenError::Engine(error),
-        })?;
-        Ok((database, created))
-    }
-
     /// Waits for a place, or for the database if another flight has just opened it.
-    async fn place(&self, name: &DatabaseName) -> Result<Option<Arc<Tenant>>, OpenError> {
+    async fn place(&self, name: &DatabaseName, asker: &Asker) -> Result<Option<Arc<Tenant>>, OpenError> {
         let Limits { max_connections, max_waiting, room_timeout, .. } = self.shared.parts.limits;
         loop {
-            match self.step(|table, effects| table.admit(name, effects)) {
+            let claim = Claim { owner: asker.owner, now: Instant::now() };
+            match self.step(|table, effects| table.admit(name, claim, effects)) {
                 Admission::Open(tenant) => return Ok(Some(tenant)),
                 Admission::Place => return Ok(None),
                 // An error means that the closing task died; asking again finds out.
-                Admission::Closing(closed) => drop(closed.await),
+                Admission::Closing(closed) => drop(
+                    timeout(room_timeout, closed)
+                        .await
+                        .map_err(|_elapsed| OpenError::Closing { waited: room_timeout })?,
+                ),
                 Admission::QueueFull => return Err(OpenError::QueueFull { limit: max_waiting }),
                 Admission::ShuttingDown => return Err(OpenError::ShuttingDown),
                 Admission::Wait(ticket, granted) => {
@@ -230,8 +237,6 @@ impl Registry {
                         Ok(Err(_closing)) => Err(OpenError::ShuttingDown),
                         Err(_elapsed) if !self.step(|table, _effects| table.give_up(ticket)) => Ok(None),
                         Err(_elapsed) => {
-                            let event = Event::RoomExhausted { database: name, limit: max_connections };
-                            self.shared.parts.observer.observe(&event);
                             Err(OpenError::Full { limit: max_connections, waited: room_timeout })
                         }
                     };
@@ -241,6 +246,7 @@ impl Registry {
     }
 
     async fn close(self, tenant: Arc<Tenant>, reason: CloseReason) {
+        let started = Instant::now();
         let outcome = tenant.close().await;
         let name = name_of(&tenant);
         self.step(|table, effects| table.closed(name, effects));
@@ -248,24 +254,30 @@ impl Registry {
         if let Err(error) = &outcome {
             self.shared.parts.observer.observe(&Event::CloseFailed { database, error });
         }
-        self.shared.parts.observer.observe(&Event::DatabaseClosed { database, reason });
+        let took = started.elapsed();
+        self.shared.parts.observer.observe(&Event::DatabaseClosed { database, reason, took });
     }
 
     /// Runs one atomic step, then does what it asks for with the lock released.
     fn step<T>(&self, step: impl FnOnce(&mut Table, &mut Effects) -> T) -> T {
         let mut effects = Effects::default();
-        let (result, reason) = {
+        let result = {
             let mut table = self.shared.table.lock().expect("a registry step panicked");
             let result = step(&mut table, &mut effects);
             table.check();
-            (result, table.close_reason())
+            result
         };
         for waker in effects.wake {
             // The waiter may have left: a flight ends early only with the process.
             let _left = waker.send(());
         }
-        for tenant in effects.close {
+        for (tenant, reason) in effects.close {
             self.shared.parts.tasks.spawn(self.clone().close(tenant, reason));
+        }
+        if let Some(Thrashing { reopened, within, would_fit }) = effects.thrashing {
+            let RegistryParts { observer, limits, .. } = &self.shared.parts;
+            let limit = limits.max_connections;
+            observer.observe(&Event::Thrashing { reopened, within, limit, would_fit });
         }
         result
     }
@@ -275,6 +287,40 @@ impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Registry").field(&self.counts()).finish()
     }
+}
+
+/// Makes a client that creates faster than it may wait for its turn.
+async fn pace(asker: &Asker, limits: &Limits) -> Result<(), OpenError> {
+    let Some(pace) = &asker.pace else { return Ok(()) };
+    let now = tokio::time::Instant::now().into_std();
+    let wait = pace.turn(now, limits.room_timeout);
+    let wait = wait.ok_or(OpenError::TooFast { rate: limits.create_rate })?;
+    if !wait.is_zero() {
+        tokio::time::sleep(wait).await;
+    }
+    Ok(())
+}
+
+/// Opens a database, and creates it first if it is absent; tells whether it did.
+pub(crate) async fn open_or_create(
+    engine: &dyn Engine,
+    spec: &Spec,
+    presence: Presence,
+) -> Result<(Arc<dyn Database>, bool), OpenError> {
+    let created = match presence {
+        Presence::Present => false,
+        Presence::Absent => match engine.create(&spec.location).await {
+            Ok(()) => true,
+            // Put there by another hand meanwhile.
+            Err(EngineError::AlreadyExists) => false,
+            Err(error) => return Err(OpenError::Engine(error)),
+        },
+    };
+    let database = engine.open(&spec.location).await.map_err(|error| match error {
+        EngineError::NoSuchDatabase => OpenError::NotFound,
+        error => OpenError::Engine(error),
+    })?;
+    Ok((database, created))
 }
 
 fn name_of(tenant: &Tenant) -> &DatabaseName {
@@ -290,52 +336,5 @@ struct Place<'a> {
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.registry.step(|table, effects| table.failed(self.name, effects));
-    }
-}
-
-// === impl OpenError ===
-
-impl Reportable for OpenError {
-    fn kind(&self) -> ErrorKind {
-        match self {
-            Self::NotFound | Self::CreationNotAllowed => ErrorKind::NotFound,
-            Self::Full { .. } | Self::QueueFull { .. } => ErrorKind::Overloaded,
-            Self::Engine(source) => source.kind(),
-            Self::ShuttingDown => ErrorKind::ShuttingDown,
-            Self::Interrupted => ErrorKind::Internal,
-        }
-    }
-
-    fn code(&self) -> ErrorCode {
-        match self {
-            Self::NotFound => ErrorCode::DatabaseNotFound,
-            Self::CreationNotAllowed => ErrorCode::CreationNotAllowed,
-            Self::Full { .. } => ErrorCode::DatabaseLimitReached,
-            Self::QueueFull { .. } => ErrorCode::QueueFull,
-            Self::Engine(source) => source.code(),
-            Self::ShuttingDown => ErrorCode::ShuttingDown,
-            Self::Interrupted => ErrorCode::Internal,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::NotFound => "check the name, or ask the operator for --auto-connect".to_owned(),
-            Self::CreationNotAllowed => "check the name, or ask the operator for --auto-create".to_owned(),
-            Self::Full { limit, .. } => {
-                format!("try again later, or ask the operator to raise max_connections (now {limit})")
-            }
-            Self::QueueFull { .. } => "try again later".to_owned(),
-            Self::Engine(source) => return source.hint(),
-            Self::ShuttingDown | Self::Interrupted => return None,
-        })
-    }
-
-    fn public_message(&self) -> String {
-        match self {
-            Self::Engine(source) => source.public_message(),
-            Self::Interrupted => "internal error".to_owned(),
-            _ => self.to_string(),
-        }
     }
 }

@@ -1,39 +1,57 @@
 //! The state of the registry: one small machine under one lock, no I/O, no clock, no await.
 //!
-//! A slot is `Opening -> Open -> Draining -> gone`, and each takes one place from the moment it
-//! is granted until the database is closed. Invariants, checked after every step:
+//! A slot is `Opening -> Open -> Draining -> gone`, with `Leaving` before `Draining` when it is to
+//! go and still in use; each takes one place from the moment it is granted until the database is
+//! closed. Invariants, checked after every step:
 //!
 //! 1. **Never more than the limit:** `slots.len() <= max`.
 //! 2. **No idle place while someone waits:** a waiter exists only if `slots.len() == max`.
 //! 3. **No idle database while someone waits:** with more waiters than drains under way, every
 //!    open database is leased.
-//! 4. **Idle is unleased:** `idle` holds exactly the open databases without a lease, the one
-//!    whose last use ended first in front.
+//! 4. **Idle is unleased:** `shares` has exactly the open databases without a lease as idle, the
+//!    one whose last use ended first in front.
+use super::ghosts::Ghosts;
+use super::shares::{Claim, Owner, Shares};
+use super::thrash::{Thrash, Thrashing};
 use crate::event::CloseReason;
+use crate::limits::Limits;
 use crate::tenant::Tenant;
-use lru::LruCache;
 use rowhouse_types::DatabaseName;
 use std::collections::{HashMap, VecDeque};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::oneshot;
+
+/// The fewest and the most evicted names that are remembered; between them, as many as places.
+const GHOSTS: (usize, usize) = (1024, 65_536);
 
 #[derive(Debug)]
 pub(super) struct Table {
     max: usize,
     queue_max: usize,
     slots: HashMap<DatabaseName, Slot>,
-    idle: LruCache<DatabaseName, ()>,
+    shares: Shares,
     queue: VecDeque<Waiter>,
     draining: usize,
     next_ticket: u64,
     phase: Phase,
     tally: Tally,
+    ghosts: Ghosts,
+    thrash: Thrash,
 }
 
 #[derive(Debug)]
-enum Slot {
+struct Slot {
+    owner: Owner,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
     Opening,
     Open { tenant: Arc<Tenant>, leases: usize },
+    Leaving { tenant: Arc<Tenant>, leases: usize, watchers: Vec<oneshot::Sender<()>> },
     Draining { watchers: Vec<oneshot::Sender<()>> },
 }
 
@@ -47,6 +65,7 @@ enum Phase {
 struct Waiter {
     ticket: u64,
     name: DatabaseName,
+    owner: Owner,
     granted: oneshot::Sender<()>,
 }
 
@@ -55,6 +74,8 @@ struct Tally {
     opened: u64,
     created: u64,
     evicted: u64,
+    replaced: u64,
+    reopened: u64,
     refused: u64,
 }
 
@@ -77,6 +98,13 @@ pub struct RegistryStatus {
     pub created: u64,
     /// Evicted since the start.
     pub evicted: u64,
+    /// Closed since the start because their storage was replaced.
+    pub replaced: u64,
+    /// Opened again since the start soon after they were evicted.
+    pub reopened: u64,
+    /// The fewest places that would have kept open what was opened again within the last minute
+    /// or two; `None` if nothing was.
+    pub would_fit: Option<usize>,
     /// Refused for want of room since the start.
     pub refused: u64,
 }
@@ -101,73 +129,94 @@ pub(super) enum Admission {
 /// What has to be done with the lock released.
 #[derive(Debug, Default)]
 pub(super) struct Effects {
-    /// Databases to close; say `closed` for each.
-    pub(super) close: Vec<Arc<Tenant>>,
+    /// Databases to close, and why; say `closed` for each.
+    pub(super) close: Vec<(Arc<Tenant>, CloseReason)>,
     /// Tasks to wake.
     pub(super) wake: Vec<oneshot::Sender<()>>,
+    /// What operators should know.
+    pub(super) thrashing: Option<Thrashing>,
 }
 
 impl Table {
-    pub(super) fn new(max: usize, queue_max: usize) -> Self {
+    pub(super) fn new(limits: &Limits) -> Self {
+        let max = limits.max_connections.get() as usize;
+        let ghosts = NonZeroUsize::new(max.clamp(GHOSTS.0, GHOSTS.1)).expect("clamped above zero");
         Self {
             max,
-            queue_max,
+            queue_max: limits.max_waiting as usize,
             slots: HashMap::new(),
-            idle: LruCache::unbounded(),
+            shares: Shares::new(max, limits.fair_window),
             queue: VecDeque::new(),
             draining: 0,
             next_ticket: 0,
             phase: Phase::Serving,
             tally: Tally::default(),
+            ghosts: Ghosts::new(ghosts),
+            thrash: Thrash::new(max),
         }
     }
 
     /// Lends it if it is open.
     pub(super) fn lend(&mut self, name: &DatabaseName) -> Option<Arc<Tenant>> {
-        let Some(Slot::Open { tenant, leases }) = self.slots.get_mut(name) else { return None };
+        let State::Open { tenant, leases } = &mut self.slots.get_mut(name)?.state else { return None };
         if *leases == 0 {
-            self.idle.pop(name);
+            self.shares.rouse(name);
         }
         *leases += 1;
         Some(tenant.clone())
     }
 
+    /// Lends once more what is lent, though it may be leaving.
+    pub(super) fn lend_again(&mut self, name: &DatabaseName) {
+        match self.slots.get_mut(name).map(|slot| &mut slot.state) {
+            Some(State::Open { leases, .. } | State::Leaving { leases, .. }) => *leases += 1,
+            _ => unreachable!("a leased database is open"),
+        }
+    }
+
     /// Asks for a place. One caller per name at a time.
-    pub(super) fn admit(&mut self, name: &DatabaseName, effects: &mut Effects) -> Admission {
+    pub(super) fn admit(&mut self, name: &DatabaseName, claim: Claim, effects: &mut Effects) -> Admission {
         if self.phase == Phase::Closing {
             return Admission::ShuttingDown;
         }
         if let Some(tenant) = self.lend(name) {
             return Admission::Open(tenant);
         }
-        match self.slots.get_mut(name) {
-            Some(Slot::Draining { watchers }) => {
+        match self.slots.get_mut(name).map(|slot| &mut slot.state) {
+            Some(State::Draining { watchers } | State::Leaving { watchers, .. }) => {
+                watchers.retain(|watcher| !watcher.is_closed());
                 let (done, closed) = oneshot::channel();
                 watchers.push(done);
                 return Admission::Closing(closed);
             }
-            Some(Slot::Opening | Slot::Open { .. }) => unreachable!("one flight per name, and not open"),
+            Some(State::Opening | State::Open { .. }) => unreachable!("one flight per name, and not open"),
             None => {}
         }
         if self.slots.len() < self.max && self.queue.is_empty() {
-            self.slots.insert(name.clone(), Slot::Opening);
+            self.note_reopening(name, claim.now, effects);
+            self.take_place(name.clone(), claim.owner);
             return Admission::Place;
         }
         if self.queue_max <= self.queue.len() {
             self.tally.refused += 1;
             return Admission::QueueFull;
         }
+        self.note_reopening(name, claim.now, effects);
         self.next_ticket += 1;
+        let (ticket, owner) = (self.next_ticket, claim.owner);
         let (granted, place) = oneshot::channel();
-        self.queue.push_back(Waiter { ticket: self.next_ticket, name: name.clone(), granted });
-        self.evict(effects);
-        Admission::Wait(self.next_ticket, place)
+        self.queue.push_back(Waiter { ticket, name: name.clone(), owner, granted });
+        self.shares.want(owner);
+        self.evict(claim.now, effects);
+        Admission::Wait(ticket, place)
     }
 
     /// Gives up waiting. False if a place has been granted meanwhile.
     pub(super) fn give_up(&mut self, ticket: u64) -> bool {
         let Some(at) = self.queue.iter().position(|waiter| waiter.ticket == ticket) else { return false };
-        self.queue.remove(at);
+        if let Some(waiter) = self.queue.remove(at) {
+            self.shares.forgo(waiter.owner);
+        }
         self.tally.refused += 1;
         true
     }
@@ -175,34 +224,67 @@ impl Table {
     /// It is open now, with one lease.
     pub(super) fn opened(&mut self, name: &DatabaseName, tenant: Arc<Tenant>, created: bool) {
         let slot = self.slots.get_mut(name).expect("a place was granted");
-        debug_assert!(matches!(slot, Slot::Opening));
-        *slot = Slot::Open { tenant, leases: 1 };
+        debug_assert!(matches!(slot.state, State::Opening));
+        slot.state = State::Open { tenant, leases: 1 };
         self.tally.opened += 1;
         self.tally.created += u64::from(created);
     }
 
     /// It could not be opened.
     pub(super) fn failed(&mut self, name: &DatabaseName, effects: &mut Effects) {
-        let slot = self.slots.remove(name);
-        debug_assert!(matches!(slot, Some(Slot::Opening)));
+        let state = self.leave_place(name);
+        debug_assert!(matches!(state, Some(State::Opening)));
         self.grant(effects);
     }
 
     /// A use has ended.
-    pub(super) fn give_back(&mut self, name: &DatabaseName, effects: &mut Effects) {
-        let Some(Slot::Open { leases, .. }) = self.slots.get_mut(name) else {
-            unreachable!("a leased database is open")
-        };
-        *leases -= 1;
-        if *leases == 0 {
-            self.idle.put(name.clone(), ());
-            self.evict(effects);
+    pub(super) fn give_back(&mut self, name: &DatabaseName, now: Instant, effects: &mut Effects) {
+        let slot = self.slots.get_mut(name).expect("a leased database is open");
+        match &mut slot.state {
+            State::Open { leases, .. } => {
+                *leases -= 1;
+                if *leases == 0 {
+                    self.shares.rest(name, Claim { owner: slot.owner, now });
+                    self.evict(now, effects);
+                }
+            }
+            State::Leaving { leases, .. } => {
+                *leases -= 1;
+                if *leases == 0 {
+                    self.drain(name, CloseReason::Replaced, effects);
+                }
+            }
+            State::Opening | State::Draining { .. } => unreachable!("a leased database is open"),
+        }
+    }
+
+    /// This opening of it is of no more use: it is lent no more, and closed when its last use ends.
+    /// False if it is so already.
+    pub(super) fn retire(
+        &mut self,
+        tenant: &Arc<Tenant>,
+        name: &DatabaseName,
+        effects: &mut Effects,
+    ) -> bool {
+        let Some(slot) = self.slots.get_mut(name) else { return false };
+        match &mut slot.state {
+            State::Open { tenant: open, leases } if Arc::ptr_eq(open, tenant) => {
+                self.tally.replaced += 1;
+                let leases = *leases;
+                slot.state = State::Leaving { tenant: tenant.clone(), leases, watchers: Vec::new() };
+                if leases == 0 {
+                    self.shares.rouse(name);
+                    self.drain(name, CloseReason::Replaced, effects);
+                }
+                true
+            }
+            _ => false,
         }
     }
 
     /// It is closed now.
     pub(super) fn closed(&mut self, name: &DatabaseName, effects: &mut Effects) {
-        let Some(Slot::Draining { watchers }) = self.slots.remove(name) else {
+        let Some(State::Draining { watchers }) = self.leave_place(name) else {
             unreachable!("only a draining database is closed")
         };
         effects.wake.extend(watchers);
@@ -210,76 +292,120 @@ impl Table {
         self.grant(effects);
     }
 
-    /// Opens nothing from now on, and closes what is idle, now or when it becomes so.
-    pub(super) fn shut_down(&mut self, effects: &mut Effects) {
-        self.phase = Phase::Closing;
-        // Dropping the senders fails the waiters.
-        self.queue.clear();
-        self.evict(effects);
+    /// A client has come.
+    pub(super) fn enter(&mut self, owner: Owner) {
+        self.shares.enter(owner);
     }
 
-    /// Why databases are being closed now.
-    pub(super) fn close_reason(&self) -> CloseReason {
-        match self.phase {
-            Phase::Serving => CloseReason::Evicted,
-            Phase::Closing => CloseReason::Shutdown,
+    /// A client has left.
+    pub(super) fn leave(&mut self, owner: Owner) {
+        self.shares.leave(owner);
+    }
+
+    /// Opens nothing from now on, and closes what is idle, now or when it becomes so.
+    pub(super) fn shut_down(&mut self, now: Instant, effects: &mut Effects) {
+        self.phase = Phase::Closing;
+        // Dropping the senders fails the waiters.
+        for waiter in self.queue.drain(..) {
+            self.shares.forgo(waiter.owner);
         }
+        self.evict(now, effects);
     }
 
     /// The open databases.
     pub(super) fn tenants(&self) -> Vec<Arc<Tenant>> {
-        let open = |slot: &Slot| match slot {
-            Slot::Open { tenant, .. } => Some(tenant.clone()),
-            Slot::Opening | Slot::Draining { .. } => None,
+        let open = |slot: &Slot| match &slot.state {
+            State::Open { tenant, .. } => Some(tenant.clone()),
+            State::Opening | State::Leaving { .. } | State::Draining { .. } => None,
         };
         self.slots.values().filter_map(open).collect()
     }
 
-    pub(super) fn status(&self) -> RegistryStatus {
-        let open = self.slots.values().filter(|slot| matches!(slot, Slot::Open { .. })).count();
+    pub(super) fn status(&self, now: Instant) -> RegistryStatus {
+        let open = self.slots.values().filter(|slot| matches!(slot.state, State::Open { .. })).count();
         RegistryStatus {
             limit: self.max,
             places: self.slots.len(),
             open,
-            idle: self.idle.len(),
+            idle: self.shares.idle(),
             waiting: self.queue.len(),
             opened: self.tally.opened,
             created: self.tally.created,
             evicted: self.tally.evicted,
+            replaced: self.tally.replaced,
+            reopened: self.tally.reopened,
+            would_fit: self.thrash.would_fit(now),
             refused: self.tally.refused,
         }
     }
 
     /// Starts as many drains as there are waiters that no drain will serve.
-    fn evict(&mut self, effects: &mut Effects) {
-        while self.draining < self.queue.len() || self.phase == Phase::Closing {
-            let Some((name, ())) = self.idle.pop_lru() else { break };
-            let slot = self.slots.get_mut(&name).expect("idle is open");
-            let Slot::Open { tenant, leases: 0 } =
-                std::mem::replace(slot, Slot::Draining { watchers: Vec::new() })
-            else {
-                unreachable!("idle is open and unleased")
-            };
-            self.draining += 1;
-            self.tally.evicted += u64::from(self.phase == Phase::Serving);
-            effects.close.push(tenant);
+    fn evict(&mut self, now: Instant, effects: &mut Effects) {
+        if self.phase == Phase::Closing {
+            while let Some(name) = self.shares.give_up_oldest() {
+                self.drain(&name, CloseReason::Shutdown, effects);
+            }
+            return;
         }
+        while let Some(waiter) = self.queue.get(self.draining) {
+            let Some(name) = self.shares.give_up(Claim { owner: waiter.owner, now }) else { break };
+            self.drain(&name, CloseReason::Evicted, effects);
+            self.tally.evicted += 1;
+            self.ghosts.add(name);
+        }
+    }
+
+    /// Starts to close an open database that nobody uses and that is no more among the idle ones.
+    fn drain(&mut self, name: &DatabaseName, reason: CloseReason, effects: &mut Effects) {
+        let slot = self.slots.get_mut(name).expect("it is open");
+        let draining = State::Draining { watchers: Vec::new() };
+        let tenant = match std::mem::replace(&mut slot.state, draining) {
+            State::Open { tenant, leases: 0 } => tenant,
+            State::Leaving { tenant, leases: 0, watchers } => {
+                slot.state = State::Draining { watchers };
+                tenant
+            }
+            _ => unreachable!("it is open and unleased"),
+        };
+        self.draining += 1;
+        effects.close.push((tenant, reason));
     }
 
     /// Gives free places to those who wait, in order.
     fn grant(&mut self, effects: &mut Effects) {
         while self.slots.len() < self.max {
             let Some(waiter) = self.queue.pop_front() else { break };
-            let before = self.slots.insert(waiter.name, Slot::Opening);
-            debug_assert!(before.is_none(), "one waiter per name, and only when it has no slot");
+            self.take_place(waiter.name, waiter.owner);
+            self.shares.forgo(waiter.owner);
             effects.wake.push(waiter.granted);
         }
+    }
+
+    fn take_place(&mut self, name: DatabaseName, owner: Owner) {
+        self.shares.take(owner);
+        let before = self.slots.insert(name, Slot { owner, state: State::Opening });
+        debug_assert!(before.is_none(), "one waiter per name, and only when it has no slot");
+    }
+
+    fn leave_place(&mut self, name: &DatabaseName) -> Option<State> {
+        let slot = self.slots.remove(name)?;
+        self.shares.free(slot.owner);
+        Some(slot.state)
+    }
+
+    /// Counts it if it was evicted a moment ago: all that was used since its last use, and itself,
+    /// would have had to fit.
+    fn note_reopening(&mut self, name: &DatabaseName, now: Instant, effects: &mut Effects) {
+        let Some(newer) = self.ghosts.take(name) else { return };
+        self.tally.reopened += 1;
+        let open = self.slots.len() - self.draining;
+        effects.thrashing = self.thrash.note(open + self.queue.len() + newer + 1, now);
     }
 
     /// Asserts the invariants that are cheap enough for every step.
     pub(super) fn check(&self) {
         assert!(self.slots.len() <= self.max, "more databases open than allowed");
         debug_assert!(self.queue.is_empty() || self.slots.len() == self.max);
-        debug_assert!(self.idle.is_empty() || self.queue.len() <= self.draining);
+        debug_assert!(self.shares.idle() == 0 || self.queue.len() <= self.draining);
     }
 }

@@ -1,7 +1,9 @@
 //! The registry's machine against a model: names in a deque, the one used longest ago in front.
+use super::shares::{Claim, Owner};
 use super::table::{Admission, Effects, Table};
 use crate::catalog::Spec;
-use crate::limits::PoolLimits;
+use crate::event::CloseReason;
+use crate::limits::{Limits, PoolLimits};
 use crate::pool::Pool;
 use crate::tenant::{Tenant, TenantKind};
 use futures::executor::block_on;
@@ -10,7 +12,9 @@ use rowhouse_engine::{Engine, Location};
 use rowhouse_testing::Fake;
 use rowhouse_types::{DatabaseName, Target};
 use std::collections::VecDeque;
+use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio_util::task::TaskTracker;
 
 fn name(n: u8) -> DatabaseName {
@@ -28,14 +32,28 @@ fn tenant(name: &DatabaseName) -> Arc<Tenant> {
     Arc::new(Tenant::new(spec, TenantKind::Dynamic, database, pool))
 }
 
+fn table(max: u32, waiting: u32) -> Table {
+    let max_connections = NonZeroU32::new(max).expect("positive");
+    Table::new(&Limits { max_connections, max_waiting: waiting, ..Limits::default() })
+}
+
+fn nobody() -> Claim {
+    Claim { owner: Owner::NOBODY, now: Instant::now() }
+}
+
 /// One use of a database, from asking to giving back, with every close done at once.
 fn visit(table: &mut Table, name: &DatabaseName, evicted: &mut Vec<String>) {
+    visit_as(table, name, nobody(), evicted);
+}
+
+fn visit_as(table: &mut Table, name: &DatabaseName, claim: Claim, evicted: &mut Vec<String>) {
     let mut effects = Effects::default();
-    let granted = match table.admit(name, &mut effects) {
+    let granted = match table.admit(name, claim, &mut effects) {
         Admission::Open(_) => None,
         Admission::Place => Some(()),
         Admission::Wait(_, mut place) => {
-            for victim in std::mem::take(&mut effects.close) {
+            for (victim, reason) in std::mem::take(&mut effects.close) {
+                assert_eq!(reason, CloseReason::Evicted);
                 let victim = victim.spec.target.name().expect("named").clone();
                 evicted.push(victim.to_string());
                 table.closed(&victim, &mut effects);
@@ -52,7 +70,7 @@ fn visit(table: &mut Table, name: &DatabaseName, evicted: &mut Vec<String>) {
         table.opened(name, tenant(name), false);
     }
     table.check();
-    table.give_back(name, &mut effects);
+    table.give_back(name, claim.now, &mut effects);
     assert!(effects.close.is_empty(), "nobody waits, so nobody is evicted");
     table.check();
 }
@@ -61,8 +79,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn evicts_exactly_the_least_recently_used(visits in proptest::collection::vec(0..8u8, 1..60), max in 1..6usize) {
-        let mut table = Table::new(max, 10);
+    fn evicts_exactly_the_least_recently_used(visits in proptest::collection::vec(0..8u8, 1..60), max in 1..6u32) {
+        let mut table = table(max, 10);
         let mut model: VecDeque<u8> = VecDeque::new();
         for n in visits {
             let mut evicted = Vec::new();
@@ -70,31 +88,215 @@ proptest! {
             let mut expected = Vec::new();
             match model.iter().position(|&open| open == n) {
                 Some(at) => drop(model.remove(at)),
-                None if model.len() == max => {
+                None if model.len() == max as usize => {
                     expected.extend(model.pop_front().map(|oldest| name(oldest).to_string()));
                 }
                 None => {}
             }
             model.push_back(n);
             prop_assert_eq!(evicted, expected);
-            prop_assert_eq!(table.status().open, model.len());
+            prop_assert_eq!(table.status(Instant::now()).open, model.len());
+        }
+    }
+
+    /// The reference: the misses of plain LRU with any number of places, for names seen before.
+    #[test]
+    fn tells_the_fewest_places_that_would_have_kept_open_what_was_opened_again(
+        visits in proptest::collection::vec(0..12u8, 1..120),
+        max in 1..6u32,
+    ) {
+        let mut table = table(max, 10);
+        for n in &visits {
+            visit(&mut table, &name(*n), &mut Vec::new());
+        }
+        let status = table.status(Instant::now());
+        prop_assert_eq!(status.reopened, misses(&visits, max as usize));
+        match status.would_fit {
+            None => prop_assert_eq!(misses(&visits, max as usize), 0),
+            Some(fit) => {
+                prop_assert_eq!(misses(&visits, fit), 0, "{} places are enough", fit);
+                prop_assert!(0 < misses(&visits, fit - 1), "{} places are the fewest", fit);
+            }
+        }
+    }
+
+    /// Whoever asks for what, and whoever comes and goes: the ledger of shares adds up.
+    #[test]
+    fn nobody_within_its_share_loses_a_database_in_use_to_another(
+        visits in proptest::collection::vec((0..4u64, 0..10u8), 1..200),
+        left in 0..4u64,
+    ) {
+        const PLACES: u32 = 8;
+        let mut table = table(PLACES, 10);
+        (1..=4).for_each(|client| table.enter(Owner(client)));
+        let start = Instant::now();
+        let mut mine: Vec<VecDeque<DatabaseName>> = vec![VecDeque::new(); 4];
+        for (step, (client, n)) in visits.iter().enumerate() {
+            if step == visits.len() / 2 {
+                table.leave(Owner(left + 1));
+            }
+            // Each has names of its own, and all are used all the time.
+            let name: DatabaseName = format!("db{client}-{n}").parse().expect("valid");
+            let now = start + Duration::from_millis(step as u64);
+            let mut evicted = Vec::new();
+            visit_as(&mut table, &name, Claim { owner: Owner(client + 1), now }, &mut evicted);
+            let own = &mut mine[usize::try_from(*client).expect("small")];
+            own.retain(|open| *open != name);
+            own.push_back(name);
+            for victim in evicted {
+                let (at, of) = mine.iter_mut().enumerate().find_map(|(at, of)| {
+                    of.contains(&victim.parse().expect("valid")).then_some((at, of))
+                }).expect("it was open");
+                let least = of.iter().position(|open| open.as_str() == victim).expect("it was open");
+                prop_assert_eq!(least, 0, "of its owner's, the one unused for longest");
+                let held = of.len();
+                of.remove(least);
+                let fair = PLACES as usize / 4;
+                prop_assert!(fair < held || at as u64 == *client, "{} was taken within its share", victim);
+            }
         }
     }
 }
 
+/// How often plain LRU with so many places opens a name that it had opened before.
+fn misses(visits: &[u8], places: usize) -> u64 {
+    let (mut open, mut seen, mut misses) = (VecDeque::new(), Vec::new(), 0);
+    for n in visits {
+        match open.iter().position(|open| open == n) {
+            Some(at) => drop(open.remove(at)),
+            None => misses += u64::from(seen.contains(n)),
+        }
+        seen.push(*n);
+        open.push_back(*n);
+        if places < open.len() {
+            open.pop_front();
+        }
+    }
+    misses
+}
+
+#[test]
+fn many_evictions_later_the_count_is_still_exact() {
+    let mut table = table(2, 10);
+    // Far more evictions than names are remembered.
+    for n in 0..5_000 {
+        let name: DatabaseName = format!("once{n}").parse().expect("valid");
+        visit(&mut table, &name, &mut Vec::new());
+    }
+    assert_eq!(table.status(Instant::now()).reopened, 0);
+    for n in [4_990, 4_000] {
+        let name: DatabaseName = format!("once{n}").parse().expect("valid");
+        visit(&mut table, &name, &mut Vec::new());
+    }
+    let status = table.status(Instant::now());
+    assert_eq!((status.reopened, status.would_fit), (2, Some(1_000)));
+    visit(&mut table, &"once1".parse().expect("valid"), &mut Vec::new());
+    assert_eq!(table.status(Instant::now()).reopened, 2, "forgotten");
+}
+
+#[test]
+fn it_is_plain_lru_for_a_client_that_is_alone_whoever_was_there_before() {
+    let mut table = table(2, 10);
+    let (left, alone) = (Owner(1), Owner(2));
+    table.enter(left);
+    table.enter(alone);
+    let claim = |owner| Claim { owner, now: Instant::now() };
+    visit_as(&mut table, &name(0), claim(left), &mut Vec::new());
+    visit_as(&mut table, &name(1), claim(left), &mut Vec::new());
+    table.leave(left);
+    let mut evicted = Vec::new();
+    (2..5).for_each(|n| visit_as(&mut table, &name(n), claim(alone), &mut evicted));
+    assert_eq!(evicted, ["db0", "db1", "db2"]);
+}
+
+#[test]
+fn a_client_that_comes_anew_for_each_name_takes_from_those_who_left() {
+    let mut table = table(6, 10);
+    let victim = Owner(1);
+    table.enter(victim);
+    let claim = |owner| Claim { owner, now: Instant::now() };
+    let mut evicted = Vec::new();
+    (0..3).for_each(|n| visit_as(&mut table, &name(n), claim(victim), &mut evicted));
+    for n in 10..60 {
+        let attacker = Owner(u64::from(n));
+        table.enter(attacker);
+        visit_as(&mut table, &name(n), claim(attacker), &mut evicted);
+        table.leave(attacker);
+    }
+    assert_eq!(evicted.len(), 47);
+    assert!((0..3).all(|n| !evicted.contains(&name(n).to_string())), "{evicted:?}");
+}
+
+#[test]
+fn a_newcomer_gets_its_share_of_what_somebody_alone_had_taken() {
+    let mut table = table(10, 10);
+    let (first, second) = (Owner(1), Owner(2));
+    table.enter(first);
+    table.enter(second);
+    let now = Instant::now();
+    (0..50).for_each(|n| visit_as(&mut table, &name(n), Claim { owner: first, now }, &mut Vec::new()));
+    for n in 100..105 {
+        visit_as(&mut table, &name(n), Claim { owner: second, now }, &mut Vec::new());
+    }
+    let mut evicted = Vec::new();
+    (50..60).for_each(|n| visit_as(&mut table, &name(n), Claim { owner: first, now }, &mut evicted));
+    visit_as(&mut table, &name(105), Claim { owner: second, now }, &mut evicted);
+    let of_second: Vec<_> = evicted.iter().filter(|name| name.starts_with("db10")).collect();
+    assert_eq!(of_second, ["db100"], "its own sixth evicts its first, and nobody else's does");
+    // What nobody has used for the window is nobody's working set.
+    let later = now + Limits::default().fair_window;
+    let mut evicted = Vec::new();
+    visit_as(&mut table, &name(200), Claim { owner: first, now: later }, &mut evicted);
+    assert_eq!(evicted, ["db101"]);
+}
+
+#[test]
+fn a_retired_database_is_closed_when_its_last_use_ends_and_opened_anew_only_then() {
+    let mut table = table(2, 2);
+    let mut effects = Effects::default();
+    assert!(matches!(table.admit(&name(0), nobody(), &mut effects), Admission::Place));
+    let old = tenant(&name(0));
+    table.opened(&name(0), old.clone(), false);
+    assert!(table.lend(&name(0)).is_some());
+    assert!(table.retire(&old, &name(0), &mut effects));
+    assert!(!table.retire(&old, &name(0), &mut effects), "once");
+    assert!(table.lend(&name(0)).is_none());
+    let Admission::Closing(mut closed) = table.admit(&name(0), nobody(), &mut effects) else {
+        panic!("leaving")
+    };
+    table.give_back(&name(0), Instant::now(), &mut effects);
+    assert!(effects.close.is_empty(), "one use is left");
+    table.give_back(&name(0), Instant::now(), &mut effects);
+    assert!(matches!(effects.close[..], [(_, CloseReason::Replaced)]));
+    assert!(closed.try_recv().is_err(), "not before it is closed");
+    table.closed(&name(0), &mut effects);
+    effects.wake.drain(..).for_each(|waker| waker.send(()).expect("waiting"));
+    block_on(closed).expect("told");
+    assert!(matches!(table.admit(&name(0), nobody(), &mut effects), Admission::Place));
+    let new = tenant(&name(0));
+    table.opened(&name(0), new.clone(), false);
+    assert!(!table.retire(&old, &name(0), &mut effects), "another opening is none of its business");
+    table.give_back(&name(0), Instant::now(), &mut effects);
+    assert!(table.retire(&new, &name(0), &mut effects));
+    assert_eq!(effects.close.len(), 2, "at once, when nobody uses it");
+    table.check();
+}
+
 #[test]
 fn waiters_are_served_in_order_and_those_who_give_up_are_passed_over() {
-    let mut table = Table::new(1, 2);
+    let mut table = table(1, 2);
     let mut effects = Effects::default();
-    assert!(matches!(table.admit(&name(0), &mut effects), Admission::Place));
+    assert!(matches!(table.admit(&name(0), nobody(), &mut effects), Admission::Place));
     table.opened(&name(0), tenant(&name(0)), false);
-    let Admission::Wait(first, _gone) = table.admit(&name(1), &mut effects) else { panic!("full") };
-    let Admission::Wait(_, mut second) = table.admit(&name(2), &mut effects) else { panic!("full") };
-    assert!(matches!(table.admit(&name(3), &mut effects), Admission::QueueFull));
+    let Admission::Wait(first, _gone) = table.admit(&name(1), nobody(), &mut effects) else { panic!("full") };
+    let Admission::Wait(_, mut second) = table.admit(&name(2), nobody(), &mut effects) else {
+        panic!("full")
+    };
+    assert!(matches!(table.admit(&name(3), nobody(), &mut effects), Admission::QueueFull));
     assert!(effects.close.is_empty(), "what is leased is not evicted");
     assert!(table.give_up(first));
     assert!(!table.give_up(first));
-    table.give_back(&name(0), &mut effects);
+    table.give_back(&name(0), Instant::now(), &mut effects);
     assert_eq!(effects.close.len(), 1, "idle while someone waits");
     assert!(second.try_recv().is_err(), "not before it is closed");
     table.closed(&name(0), &mut effects);
@@ -106,15 +308,17 @@ fn waiters_are_served_in_order_and_those_who_give_up_are_passed_over() {
 
 #[test]
 fn a_database_being_closed_is_opened_anew_only_afterwards() {
-    let mut table = Table::new(2, 2);
+    let mut table = table(2, 2);
     let mut effects = Effects::default();
-    assert!(matches!(table.admit(&name(0), &mut effects), Admission::Place));
+    assert!(matches!(table.admit(&name(0), nobody(), &mut effects), Admission::Place));
     table.opened(&name(0), tenant(&name(0)), false);
-    table.give_back(&name(0), &mut effects);
+    table.give_back(&name(0), Instant::now(), &mut effects);
     // Two others want in while one place is left: the idle one must go.
-    assert!(matches!(table.admit(&name(1), &mut effects), Admission::Place));
-    assert!(matches!(table.admit(&name(2), &mut effects), Admission::Wait(..)));
-    let Admission::Closing(closed) = table.admit(&name(0), &mut effects) else { panic!("draining") };
+    assert!(matches!(table.admit(&name(1), nobody(), &mut effects), Admission::Place));
+    assert!(matches!(table.admit(&name(2), nobody(), &mut effects), Admission::Wait(..)));
+    let Admission::Closing(closed) = table.admit(&name(0), nobody(), &mut effects) else {
+        panic!("draining")
+    };
     table.closed(&name(0), &mut effects);
     for waker in effects.wake {
         // The one who waits for a place has left in this test.

@@ -168,6 +168,8 @@ fn limits(layers: &Layers) -> Result<Limits, ConfigError> {
         max_connections: positive(layers.integer("max_connections")?),
         max_waiting: narrow(layers.integer("max_waiting")?),
         room_timeout: layers.duration("room_timeout")?,
+        fair_window: layers.duration("fair_window")?,
+        create_rate: positive(layers.integer("create_rate")?),
         pool: PoolLimits {
             pool_size: positive(layers.integer("pool_size")?),
             queue: narrow(layers.integer("pool_queue")?),

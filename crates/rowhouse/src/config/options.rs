@@ -88,6 +88,18 @@ pub const OPTIONS: &[Opt] = &[
         "5s",
         "How long a name waits for room when every open database is in use.",
     ),
+    opt(
+        "fair_window",
+        Kind::Duration,
+        "1m",
+        "How lately a database was used to count as in use when clients compete for room; then each client keeps its share.",
+    ),
+    opt(
+        "create_rate",
+        Kind::Integer(1, 1_000_000),
+        "100",
+        "The most databases one client may create in a second; what goes beyond waits.",
+    ),
     opt("pool_size", Kind::Integer(1, 10_000), "100", "The most sessions of one database in use at once."),
     opt(
         "database_threads",

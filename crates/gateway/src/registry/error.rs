@@ -1,0 +1,120 @@
+//! Why a database could not be opened.
+use crate::event::Refusal;
+use rowhouse_engine::EngineError;
+use rowhouse_types::{ErrorCode, ErrorKind, Reportable};
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+/// Why a database could not be opened. Shared by all who waited for it.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum OpenError {
+    /// There is no such database, or none is opened by name.
+    #[error("no such database")]
+    NotFound,
+    /// There is no such database, and none is created by being named.
+    #[error("no such database, and this server creates none by name")]
+    CreationNotAllowed,
+    /// The client has created as many as it may in this time.
+    #[error("this client creates databases faster than {rate} a second")]
+    TooFast {
+        /// How many it may create in a second.
+        rate: NonZeroU32,
+    },
+    /// Every open database was in use until the deadline.
+    #[error("max_connections reached: all {limit} databases that may be open were in use for {} ms", .waited.as_millis())]
+    Full {
+        /// The most that may be open.
+        limit: NonZeroU32,
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// As many wait as may wait.
+    #[error("max_connections reached: as many as {limit} databases wait to be opened already")]
+    QueueFull {
+        /// The most that may wait.
+        limit: u32,
+    },
+    /// It has to be opened anew, and its last opening was not closed until the deadline.
+    #[error("the database was replaced, and what was there before was in use for {} ms", .waited.as_millis())]
+    Closing {
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// The engine failed.
+    #[error("the database could not be opened")]
+    Engine(#[source] EngineError),
+    /// The process is going down.
+    #[error("the server is shutting down")]
+    ShuttingDown,
+    /// The opening task died.
+    #[error("opening was interrupted")]
+    Interrupted,
+}
+
+impl OpenError {
+    /// What refused it, if that was a rule or a limit and not a failure.
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
+        Some(match self {
+            Self::NotFound | Self::CreationNotAllowed => Refusal::Unknown,
+            Self::TooFast { .. } => Refusal::CreateRate,
+            Self::Full { .. } => Refusal::Room,
+            Self::QueueFull { .. } => Refusal::RoomQueue,
+            Self::Closing { .. } | Self::ShuttingDown => Refusal::Closing,
+            Self::Engine(EngineError::NoSuchDatabase | EngineError::NameTaken) => Refusal::Unknown,
+            Self::Engine(_) | Self::Interrupted => return None,
+        })
+    }
+}
+
+impl Reportable for OpenError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotFound | Self::CreationNotAllowed => ErrorKind::NotFound,
+            Self::TooFast { .. } | Self::Full { .. } | Self::QueueFull { .. } | Self::Closing { .. } => {
+                ErrorKind::Overloaded
+            }
+            Self::Engine(source) => source.kind(),
+            Self::ShuttingDown => ErrorKind::ShuttingDown,
+            Self::Interrupted => ErrorKind::Internal,
+        }
+    }
+
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::NotFound => ErrorCode::DatabaseNotFound,
+            Self::CreationNotAllowed => ErrorCode::CreationNotAllowed,
+            Self::TooFast { .. } => ErrorCode::CreationRateLimited,
+            Self::Full { .. } => ErrorCode::DatabaseLimitReached,
+            Self::QueueFull { .. } => ErrorCode::QueueFull,
+            Self::Closing { .. } => ErrorCode::DatabaseUnavailable,
+            Self::Engine(source) => source.code(),
+            Self::ShuttingDown => ErrorCode::ShuttingDown,
+            Self::Interrupted => ErrorCode::Internal,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NotFound => "check the name, or ask the operator for --auto-connect".to_owned(),
+            Self::CreationNotAllowed => "check the name, or ask the operator for --auto-create".to_owned(),
+            Self::TooFast { rate } => {
+                format!("create fewer at once, or ask the operator to raise create_rate (now {rate})")
+            }
+            Self::Full { limit, .. } => {
+                format!("try again later, or ask the operator to raise max_connections (now {limit})")
+            }
+            Self::QueueFull { .. } => "try again later".to_owned(),
+            Self::Closing { .. } => "end the transactions that are open on it, and try again".to_owned(),
+            Self::Engine(source) => return source.hint(),
+            Self::ShuttingDown | Self::Interrupted => return None,
+        })
+    }
+
+    fn public_message(&self) -> String {
+        match self {
+            Self::Engine(source) => source.public_message(),
+            Self::Interrupted => "internal error".to_owned(),
+            _ => self.to_string(),
+        }
+    }
+}
