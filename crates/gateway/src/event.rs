@@ -1,6 +1,7 @@
 //! What happens, told once: logs, metrics and audit are readers of one telling.
 use rowhouse_types::{DatabaseName, ErrorCode, Target};
 use std::fmt::Debug;
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -66,6 +67,25 @@ pub enum Event<'a> {
     /// A client was refused: as many as the limit are connected.
     ClientRefused {
         /// The limit.
+        limit: NonZeroU32,
+    },
+    /// A client was refused: its key is not among those of authorized clients.
+    ClientUnauthorized {
+        /// From where it came.
+        from: SocketAddr,
+        /// Its public key, which it has proved to have.
+        key: &'a str,
+    },
+    /// A client's connection was ended: its key is no longer among those of authorized clients.
+    ClientRevoked {
+        /// From where it came.
+        from: SocketAddr,
+    },
+    /// A connection came, and another one that had not said who it is was dropped for it.
+    HandshakesCrowded {
+        /// From where the newcomer came.
+        from: SocketAddr,
+        /// The most that may be without having said who they are.
         limit: NonZeroU32,
     },
     /// Databases are opened again soon after they were evicted. Told once a minute at most.

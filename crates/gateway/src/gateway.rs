@@ -204,6 +204,11 @@ impl Gateway {
         self.shared.observer.observe(event);
     }
 
+    /// Who hears of what happens.
+    pub fn observer(&self) -> Arc<dyn Observer> {
+        self.shared.observer.clone()
+    }
+
     /// Gives up a session whose database was replaced: what was opened is lent no more, and
     /// closed when its last session has ended.
     pub(crate) fn retire(&self, session: Session) {

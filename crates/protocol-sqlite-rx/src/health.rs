@@ -20,11 +20,7 @@ pub(crate) async fn report(shared: &Shared, database: &str) -> Vec<u8> {
     set(&mut map, "database_name", database);
     set(&mut map, "metrics", Value::Map(metrics(shared, &status)));
     set(&mut map, "connection", Value::Map(connection(shared, &status)));
-    set(
-        &mut map,
-        "security",
-        Value::Map(vec![pair("encryption_enabled", false), pair("zap_auth_enabled", false)]),
-    );
+    set(&mut map, "security", Value::Map(security(shared)));
     if let Some(directory) = &shared.context.settings.data_directory {
         set(&mut map, "data_directory", directory.display().to_string());
         set(&mut map, "storage", Value::Map(system::storage(directory)));
@@ -124,6 +120,19 @@ fn connection(shared: &Shared, status: &Status) -> Map {
         pair("active_dynamic_connections", status.opened.counts.places),
         pair("router_address", format!("tcp://{}", shared.address)),
     ]
+}
+
+fn security(shared: &Shared) -> Map {
+    let security = shared.entrance.security();
+    let mut map = vec![
+        pair("encryption_enabled", security.encrypts()),
+        pair("zap_auth_enabled", security.allowed().is_some()),
+    ];
+    if let Some(allowed) = security.allowed() {
+        map.push(pair("authorized_clients", allowed.count()));
+        map.push(pair("clients_refused", shared.entrance.refused()));
+    }
+    map
 }
 
 fn tenants(shared: &Shared, tenants: &[TenantStatus]) -> Map {

@@ -3,6 +3,10 @@
 //! ZeroMQ's framing and handshake are omq-proto's state machine, which does no I/O; the sockets
 //! are ours, so that a peer's connection is a value with an owner: its permit, its transactions
 //! and its statement in flight end with it.
+mod codec;
+pub mod curve;
+mod doorway;
+mod entrance;
 mod error;
 #[cfg(fuzzing)]
 pub mod fuzzing;

@@ -1,12 +1,14 @@
-//! The listening socket: accepts peers within the limit, until drained.
+//! The listening socket: accepts peers within the limits, until drained.
+use crate::doorway::Guest;
 use crate::peer::Peer;
 use crate::shared::{Context, Shared};
+use crate::transport::{Bounds, Transport, TransportError, tune};
 use rowhouse_gateway::Event;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::task::TaskTracker;
 
 /// How many connections the system holds for us to accept.
@@ -64,6 +66,7 @@ impl Listener {
         };
         tokio::select! {
             () = accepting => {}
+            () = shared.entrance.keep_fresh() => {}
             () = drain.draining() => {}
         }
         drop(self.socket);
@@ -80,18 +83,51 @@ impl Listener {
                 return tokio::time::sleep(PAUSE).await;
             }
         };
-        let Some(permit) = shared.context.clients.try_acquire() else {
-            let limit = shared.context.clients.status().limit;
-            return shared.context.gateway.tell(&Event::ClientRefused { limit });
-        };
+        if shared.entrance.is_full() {
+            return;
+        }
+        let (guest, crowded) = shared.doorway.enter(from.ip()).await;
+        if crowded {
+            let limit = shared.context.settings.handshake_limit;
+            shared.context.gateway.tell(&Event::HandshakesCrowded { from, limit });
+        }
         let shared = shared.clone();
         peers.spawn(async move {
             let abort = shared.context.abort.clone();
-            let served = abort.run_until_cancelled(Peer::serve(stream, shared)).await;
+            let served = abort.run_until_cancelled(serve(stream, from, guest, shared)).await;
             if let Some(Err(error)) = served {
                 tracing::debug!(%from, %error, "peer ended");
             }
-            drop(permit);
         });
+    }
+}
+
+/// Serves one connection from its first byte to its last.
+async fn serve(
+    stream: TcpStream,
+    from: SocketAddr,
+    guest: Guest,
+    shared: Arc<Shared>,
+) -> Result<(), TransportError> {
+    tune(&stream)?;
+    let settings = &shared.context.settings;
+    let bounds = Bounds {
+        max_message_bytes: settings.max_request_bytes,
+        handshake_timeout: settings.handshake_timeout,
+        write_timeout: settings.write_timeout,
+    };
+    let (transport, admission) = tokio::select! {
+        accepted = Transport::accept(stream, from, &shared.entrance, bounds) => accepted?,
+        () = shared.context.drain.draining() => return Ok(()),
+        () = guest.sent_away() => return Err(TransportError::Crowded),
+    };
+    drop(guest);
+    let gateway = shared.context.gateway.clone();
+    tokio::select! {
+        served = Peer::serve(transport, shared) => served,
+        () = admission.revoked() => {
+            gateway.tell(&Event::ClientRevoked { from });
+            Err(TransportError::Revoked)
+        }
     }
 }

@@ -1,13 +1,12 @@
-//! One peer, from handshake to goodbye: request, answer, request, answer.
+//! One peer, from its first request to goodbye: request, answer, request, answer.
 use crate::health;
 use crate::session::Session;
 use crate::shared::Shared;
-use crate::transport::{Packed, Transport, TransportError, tune};
+use crate::transport::{Packed, Transport, TransportError};
 use bytes::Bytes;
 use rowhouse_types::ErrorCode;
 use rowhouse_wire::sqlite_rx::{BadEnvelope, Call, Fault, ReplyWriter, decode};
 use std::sync::Arc;
-use tokio::net::TcpStream;
 use tokio::time::sleep_until;
 
 pub(crate) struct Peer {
@@ -24,20 +23,8 @@ enum Next {
 }
 
 impl Peer {
-    /// Serves one peer until it leaves or the server drains.
-    pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>) -> Result<(), TransportError> {
-        let settings = &shared.context.settings;
-        tune(&stream)?;
-        let accepting = Transport::accept(
-            stream,
-            settings.max_request_bytes,
-            settings.handshake_timeout,
-            settings.write_timeout,
-        );
-        let transport = tokio::select! {
-            transport = accepting => transport?,
-            () = shared.context.drain.draining() => return Ok(()),
-        };
+    /// Serves one peer, which was let in, until it leaves or the server drains.
+    pub(crate) async fn serve(transport: Transport, shared: Arc<Shared>) -> Result<(), TransportError> {
         let session = Session::new(shared.clone());
         let mut peer = Self { transport, session, shared };
         loop {

@@ -1,7 +1,8 @@
 //! A client for one question: how is the server? For health checks of containers and operators.
+use crate::curve::ServerKeys;
 use bytes::BytesMut;
 use omq_proto::proto::connection::{Connection, ConnectionConfig, Role};
-use omq_proto::{Message, SocketType};
+use omq_proto::{MechanismSetup, Message, SocketType};
 use rmpv::Value;
 use rowhouse_wire::sqlite_rx::{BadEnvelope, Envelope};
 use std::io;
@@ -50,20 +51,33 @@ pub enum ProbeError {
     TooSlow(Duration),
 }
 
-/// Asks the server at `address` how it is.
+/// Asks the server at `address` how it is; an encrypted one with its own keys, which it lets in.
 ///
 /// # Errors
 ///
 /// When there is no answer, none in time, or none to that question.
-pub async fn health(address: SocketAddr, within: Duration) -> Result<Health, ProbeError> {
-    let packed = timeout(within, ask(address)).await.map_err(|_elapsed| ProbeError::TooSlow(within))??;
+pub async fn health(
+    address: SocketAddr,
+    keys: Option<&ServerKeys>,
+    within: Duration,
+) -> Result<Health, ProbeError> {
+    let mechanism = match keys {
+        Some(ServerKeys(keys)) => {
+            MechanismSetup::CurveClient { our_keypair: keys.clone(), server_public: keys.public }
+        }
+        None => MechanismSetup::Null,
+    };
+    let packed =
+        timeout(within, ask(address, mechanism)).await.map_err(|_elapsed| ProbeError::TooSlow(within))??;
     let answer = Envelope::default().unpack(&packed, MAX_ANSWER)?;
     read(&answer).ok_or(ProbeError::Answer)
 }
 
-async fn ask(address: SocketAddr) -> Result<bytes::Bytes, ProbeError> {
+async fn ask(address: SocketAddr, mechanism: MechanismSetup) -> Result<bytes::Bytes, ProbeError> {
     let mut stream = TcpStream::connect(address).await?;
-    let config = ConnectionConfig::new(Role::Client, SocketType::Req).max_message_size(MAX_ANSWER);
+    let config = ConnectionConfig::new(Role::Client, SocketType::Req)
+        .max_message_size(MAX_ANSWER)
+        .mechanism(mechanism);
     let mut codec = Connection::new(config);
     let mut buffer = BytesMut::new();
     let mut asked = false;

@@ -1,9 +1,13 @@
 //! What all peers share.
+use crate::curve::Security;
+use crate::doorway::Doorway;
+use crate::entrance::Entrance;
 use rowhouse_engine::SqlPolicy;
 use rowhouse_gateway::Gateway;
 use rowhouse_sync::{Drain, Limiter};
 use rowhouse_wire::sqlite_rx::Envelope;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,6 +25,8 @@ pub struct Context {
     pub abort: CancellationToken,
     /// The limit of client connections, over all listeners.
     pub clients: Limiter,
+    /// Who is let in.
+    pub security: Security,
     /// How peers are served.
     pub settings: Settings,
 }
@@ -34,6 +40,8 @@ pub struct Settings {
     pub statement_timeout: Duration,
     /// How long a transaction may be idle before it is rolled back.
     pub idle_transaction_timeout: Duration,
+    /// The most peers that have not been let in yet; for one more, the oldest has to leave.
+    pub handshake_limit: NonZeroU32,
     /// How long a peer may take for the ZMTP handshake.
     pub handshake_timeout: Duration,
     /// How long a peer may take to read a reply.
@@ -55,6 +63,8 @@ pub struct Settings {
 pub(crate) struct Shared {
     pub(crate) context: Context,
     pub(crate) address: SocketAddr,
+    pub(crate) entrance: Entrance,
+    pub(crate) doorway: Doorway,
     pub(crate) started: Instant,
     pub(crate) counters: Counters,
     /// `None` where the platform does not tell.
@@ -79,6 +89,12 @@ const ENVELOPES_MAX: usize = 64;
 impl Shared {
     pub(crate) fn new(context: Context, address: SocketAddr) -> Self {
         Self {
+            entrance: Entrance::new(
+                context.security.clone(),
+                context.clients.clone(),
+                context.gateway.observer(),
+            ),
+            doorway: Doorway::new(context.settings.handshake_limit),
             context,
             address,
             started: Instant::now(),

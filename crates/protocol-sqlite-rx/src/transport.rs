@@ -1,11 +1,14 @@
 //! One peer's connection: ZMTP over a stream, message by message.
 //!
 //! Specification: ZMTP 3.1 (ZeroMQ RFC 37), socket type ROUTER towards REQ, DEALER and ROUTER.
+use crate::codec::Codec;
+use crate::entrance::{Admission, Entrance};
 use bytes::BytesMut;
 use omq_proto::proto::connection::{Connection, ConnectionConfig, Event, Role};
-use omq_proto::{Message, SocketType};
+use omq_proto::{AuthenticationResult, Message, SocketType};
 use std::collections::VecDeque;
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -29,17 +32,31 @@ const ENVELOPE_FRAMES_MAX: usize = 8;
 /// What ZMTP adds to a message's size in the codec's count: a slot per frame.
 const FRAMING_ALLOWANCE: usize = 4 * 1024;
 
+/// The most bytes that are read from a peer that has not been let in. A handshake has a few hundred.
+const HANDSHAKE_BYTES_MAX: usize = 64 * 1024;
+
 /// One peer's connection.
 #[derive(Debug)]
 pub(crate) struct Transport<S = TcpStream> {
     stream: S,
-    codec: Connection,
+    codec: Codec,
     buffer: BytesMut,
     /// How many more pieces the message that is coming may have, and how many each may.
     pieces_left: usize,
     pieces_max: usize,
     ahead: VecDeque<Message>,
     write_timeout: Duration,
+}
+
+/// What a connection may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// The most bytes of a message.
+    pub(crate) max_message_bytes: usize,
+    /// How long the handshake may take.
+    pub(crate) handshake_timeout: Duration,
+    /// How long the peer may take to read a reply.
+    pub(crate) write_timeout: Duration,
 }
 
 /// A request as it came: its payload, and the frames to put before the reply's.
@@ -61,6 +78,18 @@ pub(crate) enum TransportError {
     /// The stream failed.
     #[error("stream failed")]
     Io(#[from] io::Error),
+    /// The peer sent on and on instead of shaking hands.
+    #[error("peer sent {HANDSHAKE_BYTES_MAX} bytes and has not shaken hands")]
+    TooLong,
+    /// The codec was ready without having asked who may come in.
+    #[error("peer was not let in")]
+    Uninvited,
+    /// Others came, and the peer had not been let in yet.
+    #[error("peer had to leave for others before it was let in")]
+    Crowded,
+    /// The peer's key was taken off the list.
+    #[error("peer's key was revoked")]
+    Revoked,
     /// The peer was too slow.
     #[error("peer took too long to {0}")]
     TooSlow(&'static str),
@@ -77,30 +106,58 @@ pub(crate) fn tune(socket: &TcpStream) -> Result<(), TransportError> {
 // === impl Transport ===
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
-    /// Does the ZMTP handshake, mechanism NULL.
+    /// Does the ZMTP handshake, and lets the peer in or not.
     pub(crate) async fn accept(
         stream: S,
-        max_message_bytes: usize,
-        handshake_timeout: Duration,
-        write_timeout: Duration,
-    ) -> Result<Self, TransportError> {
+        from: SocketAddr,
+        entrance: &Entrance,
+        bounds: Bounds,
+    ) -> Result<(Self, Admission), TransportError> {
+        let Bounds { max_message_bytes, handshake_timeout, write_timeout } = bounds;
         let config = ConnectionConfig::new(Role::Server, SocketType::Router)
-            .max_message_size(max_message_bytes.saturating_add(FRAMING_ALLOWANCE));
-        let codec = Connection::new(config);
+            .max_message_size(max_message_bytes.saturating_add(FRAMING_ALLOWANCE))
+            .mechanism(entrance.mechanism())
+            .defer_authentication(true);
+        let codec = Codec::new(Connection::new(config));
         let buffer = BytesMut::new();
         let pieces_max = PIECES_MAX + max_message_bytes / PIECE_BYTES;
         let (pieces_left, ahead) = (pieces_max, VecDeque::new());
         let mut this = Self { stream, codec, buffer, pieces_left, pieces_max, ahead, write_timeout };
-        let handshake = async {
-            this.flush().await?;
-            while !this.codec.is_ready() {
-                this.read().await?;
-                this.flush().await?;
+        let admission = timeout(handshake_timeout, this.shake_hands(from, entrance))
+            .await
+            .map_err(|_| TransportError::TooSlow("shake hands"))??;
+        Ok((this, admission))
+    }
+
+    async fn shake_hands(
+        &mut self,
+        from: SocketAddr,
+        entrance: &Entrance,
+    ) -> Result<Admission, TransportError> {
+        let mut admission = None;
+        let mut read = 0;
+        loop {
+            self.flush().await?;
+            let codec = self.codec.here().await?;
+            if let Some(request) = codec.take_authentication_request() {
+                let decision = entrance.decide(request.peer(), from).await;
+                let (answer, let_in) = match decision {
+                    Ok(let_in) => (AuthenticationResult::allow(), Some(let_in)),
+                    Err(answer) => (answer, None),
+                };
+                let completed = codec.complete_authentication(answer);
+                admission = let_in;
+                // Who is refused is told so, as far as it listens.
+                self.flush().await?;
+                completed?;
+            } else if codec.is_ready() {
+                return admission.ok_or(TransportError::Uninvited);
+            } else if HANDSHAKE_BYTES_MAX <= read {
+                return Err(TransportError::TooLong);
+            } else {
+                read += self.read().await?;
             }
-            Ok::<_, TransportError>(())
-        };
-        timeout(handshake_timeout, handshake).await.map_err(|_| TransportError::TooSlow("shake hands"))??;
-        Ok(this)
+        }
     }
 
     /// The next request.
@@ -145,7 +202,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
         payload: Vec<u8>,
     ) -> Result<(), TransportError> {
         let frames = envelope.into_iter().chain([payload.into()]);
-        self.codec.send_message(&Message::multipart(frames))?;
+        self.codec.queue(Message::multipart(frames)).await?;
         self.flush().await
     }
 
@@ -156,36 +213,45 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
     }
 
     fn collect(&mut self) {
-        while let Some(message) = self.codec.poll_message() {
+        let Some(codec) = self.codec.if_here() else { return };
+        while let Some(message) = codec.poll_message() {
             self.pieces_left = self.pieces_max;
             self.ahead.push_back(message);
         }
-        while let Some(event) = self.codec.poll_event() {
+        while let Some(event) = codec.poll_event() {
             // Commands of other socket types mean nothing here.
             debug_assert!(!matches!(event, Event::Message(_)));
         }
     }
 
-    async fn read(&mut self) -> Result<(), TransportError> {
-        if self.codec.has_pending_input() {
-            return Ok(self.codec.resume_input()?);
+    /// Reads once and returns how many bytes it were.
+    async fn read(&mut self) -> Result<usize, TransportError> {
+        let codec = self.codec.here().await?;
+        if codec.has_pending_input() {
+            codec.resume_input()?;
+            return Ok(0);
         }
         self.pieces_left = self.pieces_left.checked_sub(1).ok_or_else(|| broken("too many pieces"))?;
         // What comes in pieces shares a block: a block for each would pin all of it for one byte.
         if self.buffer.capacity() - self.buffer.len() < READ_SIZE / 4 {
             self.buffer.reserve(READ_SIZE);
         }
-        if self.stream.read_buf(&mut self.buffer).await? == 0 {
+        let read = self.stream.read_buf(&mut self.buffer).await?;
+        if read == 0 {
             return Err(TransportError::Closed);
         }
-        Ok(self.codec.handle_input(self.buffer.split().freeze())?)
+        self.codec.feed(self.buffer.split().freeze())?;
+        // Waited for by whoever comes next, if not here.
+        self.codec.here().await?;
+        Ok(read)
     }
 
     async fn flush(&mut self) -> Result<(), TransportError> {
         // One deadline for all of it: a peer that reads byte by byte must not hold what it holds for ever.
         let until = tokio::time::Instant::now() + self.write_timeout;
-        while self.codec.has_pending_transmit() {
-            let chunks = self.codec.transmit_chunks_capped(64);
+        let codec = self.codec.here().await?;
+        while codec.has_pending_transmit() {
+            let chunks = codec.transmit_chunks_capped(64);
             let written = timeout_at(until, self.stream.write_vectored(&chunks))
                 .await
                 .map_err(|_elapsed| TransportError::TooSlow("read a reply"))??;
@@ -193,7 +259,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
             if written == 0 {
                 return Err(TransportError::Closed);
             }
-            self.codec.advance_transmit(written);
+            codec.advance_transmit(written);
         }
         Ok(())
     }

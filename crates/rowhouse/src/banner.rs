@@ -1,6 +1,7 @@
 //! What is said at the start: what listens where, within which limits, and a line to try.
 use crate::server::Running;
 use rowhouse_gateway::Dynamic;
+use rowhouse_protocol_sqlite_rx::curve::Security;
 use std::fmt;
 
 /// What is said at the start.
@@ -29,17 +30,44 @@ impl fmt::Display for Banner<'_> {
         };
         writeln!(f, "  {:<11} {named}", "databases")?;
         writeln!(f, "  {:<11} {} at once", "clients", config.client_limit)?;
+        writeln!(f, "  {:<11} {}", "encryption", Encryption(running.security()))?;
         for warning in running.warnings() {
             writeln!(f, "  warning     {warning}")?;
         }
-        for listening in running.listeners() {
-            let address = listening.address;
-            writeln!(f, "try (pip install ./clients/python):")?;
-            writeln!(
-                f,
-                "  python3 -c 'from rowhouse_sqlite_rx import SQLiteClient; print(SQLiteClient(connect_address=\"tcp://{address}\").execute(\"SELECT 1\"))'"
-            )?;
+        match &config.curve {
+            None => try_plain(f, running),
+            Some(curve) => {
+                let public = curve.keys.public();
+                writeln!(f, "clients need keys (rowhouse keygen) and a copy of {}", public.display())
+            }
         }
-        Ok(())
+    }
+}
+
+/// A line that asks the server something.
+fn try_plain(f: &mut fmt::Formatter<'_>, running: &Running) -> fmt::Result {
+    for listening in running.listeners() {
+        let address = listening.address;
+        writeln!(f, "try (pip install ./clients/python):")?;
+        writeln!(
+            f,
+            "  python3 -c 'from rowhouse_sqlite_rx import SQLiteClient; print(SQLiteClient(connect_address=\"tcp://{address}\").execute(\"SELECT 1\"))'"
+        )?;
+    }
+    Ok(())
+}
+
+/// How clients are let in, in words.
+struct Encryption<'a>(&'a Security);
+
+impl fmt::Display for Encryption<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0.encrypts(), self.0.allowed()) {
+            (false, _) => f.write_str("none"),
+            (true, None) => f.write_str("CURVE, whatever the client's key"),
+            (true, Some(allowed)) => {
+                write!(f, "CURVE, for {} authorized clients only", allowed.count())
+            }
+        }
     }
 }

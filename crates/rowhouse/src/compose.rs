@@ -4,6 +4,7 @@ use crate::observe::Log;
 use rowhouse_engine::Engine;
 use rowhouse_engine_sqlite::{Config as SqliteConfig, Executor, ExecutorConfig, Limits, SqliteEngine};
 use rowhouse_gateway::{Gateway, Parts, StartError};
+use rowhouse_protocol_sqlite_rx::curve::{AllowedClients, AllowedError, Clients, KeyError, Security};
 use rowhouse_protocol_sqlite_rx::{Context, Settings};
 use rowhouse_sync::{Drain, Limiter};
 use std::num::NonZeroUsize;
@@ -19,6 +20,17 @@ pub enum ComposeError {
     /// A configured database cannot be opened.
     #[error(transparent)]
     Configured(#[from] StartError),
+}
+
+/// The keys of encryption cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum SecurityError {
+    /// The server's.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// The clients'.
+    #[error(transparent)]
+    Clients(#[from] AllowedError),
 }
 
 /// The gateway and the threads that run its SQL.
@@ -57,23 +69,37 @@ pub(crate) async fn gateway(config: &Config) -> Result<Composed, ComposeError> {
     Ok(Composed { gateway, executor })
 }
 
+/// Reads the keys, if sqlite_rx is encrypted.
+pub(crate) fn security(config: &Config) -> Result<Security, SecurityError> {
+    let Some(curve) = &config.curve else { return Ok(Security::Plain) };
+    let keys = curve.keys.load()?;
+    let clients = match curve.listed_only {
+        true => Clients::Listed(Arc::new(AllowedClients::load(curve.keys.clients())?)),
+        false => Clients::Any,
+    };
+    Ok(Security::Curve(keys, clients))
+}
+
 /// What sqlite_rx clients are served with.
 pub(crate) fn sqlite_rx(
     config: &Config,
     gateway: &Gateway,
     clients: &Limiter,
-    drain: &Drain,
-    abort: &CancellationToken,
+    security: Security,
+    stop: (&Drain, &CancellationToken),
 ) -> Context {
+    let (drain, abort) = stop;
     Context {
         gateway: gateway.clone(),
         drain: drain.clone(),
         abort: abort.clone(),
         clients: clients.clone(),
+        security,
         settings: Settings {
             policy: config.sql_policy,
             statement_timeout: config.statement_timeout,
             idle_transaction_timeout: config.idle_transaction_timeout,
+            handshake_limit: config.handshake_limit,
             handshake_timeout: config.handshake_timeout,
             write_timeout: config.write_timeout,
             max_request_bytes: config.max_request_bytes,

@@ -32,8 +32,9 @@ mod server;
 mod state;
 
 pub use banner::Banner;
-pub use compose::ComposeError;
+pub use compose::{ComposeError, SecurityError};
 pub use observe::Log;
 pub use open_files::{OpenFilesError, raise as raise_open_files};
+pub use rowhouse_protocol_sqlite_rx::curve;
 pub use server::{Listening, Running, Server, ServerBuilder, StartError, StopError};
 pub use state::StateError;

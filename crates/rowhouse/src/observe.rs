@@ -52,6 +52,9 @@ impl Observer for Log {
                     tracing::warn!(reason = "clients", %code, %limit, suppressed, "client refused: as many as LIMIT are connected");
                 }
             }
+            Event::ClientUnauthorized { .. }
+            | Event::ClientRevoked { .. }
+            | Event::HandshakesCrowded { .. } => self.at_the_door(event),
             Event::Thrashing { reopened, within, limit, would_fit } => tracing::warn!(
                 reopened,
                 within_ms = millis(*within),
@@ -73,6 +76,29 @@ impl Log {
             self.moderation.word(("refused", word), Some(database), Instant::now())
         {
             tracing::warn!(database = name(database), reason = word, %code, suppressed, "request refused");
+        }
+    }
+
+    /// What happened to those who are not let in, or not any longer.
+    fn at_the_door(&self, event: &Event<'_>) {
+        let word = |kind| self.moderation.word((kind, ""), None, Instant::now());
+        match event {
+            Event::ClientUnauthorized { from, key } => {
+                if let Some(suppressed) = word("unauthorized") {
+                    tracing::warn!(%from, key, suppressed, "client refused: its key is not among the authorized clients");
+                }
+            }
+            Event::ClientRevoked { from } => {
+                if let Some(suppressed) = word("revoked") {
+                    tracing::info!(%from, suppressed, "client ended: its key is no longer among the authorized clients");
+                }
+            }
+            Event::HandshakesCrowded { from, limit } => {
+                if let Some(suppressed) = word("crowded") {
+                    tracing::warn!(%from, %limit, suppressed, "handshake_limit reached: the oldest of the address with the most was dropped");
+                }
+            }
+            _ => {}
         }
     }
 

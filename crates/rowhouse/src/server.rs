@@ -1,8 +1,9 @@
 //! A server: configured, started, running, shut down.
-use crate::compose::{self, ComposeError, Composed};
+use crate::compose::{self, ComposeError, Composed, SecurityError};
 use crate::config::{Config, ConfigError, Layers};
 use crate::state::{State, StateError};
 use rowhouse_gateway::Gateway;
+use rowhouse_protocol_sqlite_rx::curve::Security;
 use rowhouse_protocol_sqlite_rx::{BindError, Listener};
 use rowhouse_sync::{Drain, Limiter};
 use std::fmt;
@@ -31,6 +32,7 @@ pub struct Running {
     listeners: Vec<Listening>,
     warnings: Vec<String>,
     config: Config,
+    security: Security,
     composed: Composed,
     drain: Drain,
     abort: CancellationToken,
@@ -60,6 +62,9 @@ pub enum StartError {
     /// The server's state cannot be had.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The keys of encryption cannot be had.
+    #[error(transparent)]
+    Security(#[from] SecurityError),
     /// A port cannot be had.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -95,11 +100,12 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When nothing is to be listened on, the data directory is in use, a port is taken, or a
-    /// configured database cannot be opened.
+    /// When nothing is to be listened on, keys are missing or not as they should be, the data directory
+    /// is in use, a port is taken, or a configured database cannot be opened.
     pub async fn start(self) -> Result<Running, StartError> {
         let config = self.config;
         let Some(address) = config.tcp_address else { return Err(StartError::NoListener) };
+        let security = compose::security(&config)?;
         let state = config.data_directory.as_deref().map(State::lock).transpose()?;
         let mut warnings = Vec::new();
         // Bound before anything is opened, so that a taken port costs nothing.
@@ -113,18 +119,45 @@ impl Server {
         };
         let socket = socket.ok_or(StartError::AllTaken)?;
         let address = socket.address();
-        if !address.ip().is_loopback() {
-            warnings
-                .push(format!("sqlite_rx on {address} is reachable from other machines, without encryption"));
-        }
+        warnings.extend(exposure(address, &security));
         let composed = compose::gateway(&config).await?;
         let (drain, abort, tasks) = (Drain::new(), CancellationToken::new(), TaskTracker::new());
         let clients = Limiter::new(config.client_limit, 0);
-        let context = compose::sqlite_rx(&config, &composed.gateway, &clients, &drain, &abort);
+        let context =
+            compose::sqlite_rx(&config, &composed.gateway, &clients, security.clone(), (&drain, &abort));
         tasks.spawn(socket.serve(context));
         let listeners = vec![Listening { protocol: "sqlite_rx", address }];
-        Ok(Running { listeners, warnings, config, composed, drain, abort, tasks, state })
+        Ok(Running { listeners, warnings, config, security, composed, drain, abort, tasks, state })
     }
+}
+
+/// What an operator should know of who can reach the server.
+fn exposure(address: SocketAddr, security: &Security) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let outside = !address.ip().is_loopback();
+    match (security.encrypts(), security.allowed()) {
+        (false, _) if outside => warnings.push(format!(
+            "sqlite_rx on {address} is reachable from other machines, without encryption: consider --curvezmq and --zap"
+        )),
+        (true, None) if outside => warnings.push(format!(
+            "sqlite_rx on {address} is reachable from other machines, and serves clients whatever their key: consider --zap"
+        )),
+        (_, Some(allowed)) => {
+            let directory = allowed.directory().display();
+            if allowed.count() == 0 {
+                warnings.push(format!(
+                    "no client is authorized, so none is served: put the public keys of clients (*.key) into {directory}"
+                ));
+            }
+            if allowed.is_open_to_others() {
+                warnings.push(format!(
+                    "others than its owner may change {directory}, and so let clients in: `chmod 700` it"
+                ));
+            }
+        }
+        _ => {}
+    }
+    warnings
 }
 
 // === impl ServerBuilder ===
@@ -174,6 +207,30 @@ impl ServerBuilder {
         self.option("max_connections", &most.to_string())
     }
 
+    /// Whether sqlite_rx is encrypted (CURVE), with the keys in `curve_dir`.
+    #[must_use]
+    pub fn curvezmq(self, on: bool) -> Self {
+        self.option("curvezmq", &on.to_string())
+    }
+
+    /// Whether only clients are served whose public keys are in `authorized_clients`.
+    #[must_use]
+    pub fn zap(self, on: bool) -> Self {
+        self.option("zap", &on.to_string())
+    }
+
+    /// Where the key files are.
+    #[must_use]
+    pub fn curve_dir(self, path: impl AsRef<Path>) -> Self {
+        self.option("curve_dir", &path.as_ref().to_string_lossy())
+    }
+
+    /// The server's key files, without their endings.
+    #[must_use]
+    pub fn key_id(self, id: &str) -> Self {
+        self.option("key_id", id)
+    }
+
     /// Any option by its key in the table of options.
     ///
     /// # Panics
@@ -212,6 +269,11 @@ impl Running {
     /// The configuration in force.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// How clients are let in.
+    pub fn security(&self) -> &Security {
+        &self.security
     }
 
     /// The door to databases, for use inside this process.

@@ -1,8 +1,9 @@
 //! `rowhouse health`: ask a running server how it is, as a client would.
+use super::encryption::Encryption;
 use super::lower;
 use anyhow::Context as _;
 use clap::Args;
-use rowhouse::config::{ConfigError, Layers};
+use rowhouse::config::{ConfigError, Curve, Layers};
 use rowhouse_protocol_sqlite_rx::probe::{self, Health};
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -18,6 +19,8 @@ pub(crate) struct Ask {
     /// The configuration file the server was started with; also ROWHOUSE_CONFIG
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    encryption: Encryption,
     /// How long the answer may take
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
     timeout: Duration,
@@ -27,11 +30,16 @@ impl Ask {
     /// Writes what the server says; the error says that it does not answer.
     pub(crate) fn run(&self, out: &mut impl Write) -> anyhow::Result<()> {
         // Nothing else is looked at: what the server does not need from here need not be right here.
-        let address = self.layers()?.address("tcp_address")?.expect("a command with a default");
+        let layers = self.layers()?;
+        let address = layers.address("tcp_address")?.expect("a command with a default");
+        let keys = match Curve::resolve(&layers)? {
+            Some(curve) => Some(curve.keys.load()?),
+            None => None,
+        };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let address = reachable(address);
         let health = runtime
-            .block_on(probe::health(address, self.timeout))
+            .block_on(probe::health(address, keys.as_ref(), self.timeout))
             .with_context(|| format!("no answer from tcp://{address}"))?;
         let Health { status, reason, open, most } = health;
         let reason = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
@@ -46,6 +54,7 @@ impl Ask {
         if let Some(address) = &self.tcp_address {
             layers.flag("tcp_address", address, "--tcp-address");
         }
+        self.encryption.flags(&mut layers);
         Ok(layers)
     }
 }

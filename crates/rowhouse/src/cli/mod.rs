@@ -1,7 +1,9 @@
 //! The command line: one file per command, and what each makes of the layers of configuration.
 mod completions;
 mod config;
+mod encryption;
 mod health;
+mod keygen;
 mod man;
 mod multi_server;
 mod start;
@@ -13,6 +15,7 @@ use clap::{Args as _, CommandFactory as _, FromArgMatches as _, Parser, Subcomma
 use completions::Completions;
 use config::ConfigCommand;
 use health::Ask;
+use keygen::Keygen;
 use man::Man;
 use rowhouse::config::{ConfigError, Layers};
 use std::ffi::OsStr;
@@ -63,6 +66,8 @@ pub(crate) enum Tool {
     },
     /// Ask a running server how it is; exit code 1 when it does not answer.
     Health(Box<Ask>),
+    /// Make a pair of keys for encryption, a client's or the server's.
+    Keygen(Keygen),
     /// Print a script that completes the command line in a shell.
     Completions(Completions),
     /// Print the manual page, or write that of every command.
@@ -77,33 +82,36 @@ impl Command {
     /// Ends the process where the command line is wrong, or asks for help or the version only.
     pub(crate) fn read() -> Self {
         let name = std::env::args_os().next();
-        match name.as_deref().and_then(compatible) {
-            Some(name) => {
-                let mut command = program(name);
-                let read = MultiServer::from_arg_matches(&command.get_matches_mut());
-                Self::MultiServer(Box::new(read.unwrap_or_else(|error| error.format(&mut command).exit())))
-            }
-            None => Cli::parse().command,
-        }
+        let Some(name) = name.as_deref().and_then(compatible) else { return Cli::parse().command };
+        let mut command = program(name);
+        let matches = command.get_matches_mut();
+        let read = match name {
+            keygen::NAME => Keygen::from_arg_matches(&matches).map(|keygen| Self::Tool(Tool::Keygen(keygen))),
+            _ => MultiServer::from_arg_matches(&matches).map(|server| Self::MultiServer(Box::new(server))),
+        };
+        read.unwrap_or_else(|error| error.format(&mut command).exit())
     }
 }
 
 /// The command of sqlite_rx that a program of this name is.
 fn compatible(program: &OsStr) -> Option<&'static str> {
     let file = Path::new(program).file_name()?;
-    multi_server::NAMES.into_iter().find(|&name| file == name)
+    multi_server::NAMES.into_iter().chain([keygen::NAME]).find(|&name| file == name)
 }
 
 /// The names this program may have.
-fn program_names() -> [&'static str; 3] {
+fn program_names() -> [&'static str; 4] {
     let [short, long] = multi_server::NAMES;
-    ["rowhouse", short, long]
+    ["rowhouse", short, long, keygen::NAME]
 }
 
 /// The command line of this program under one of its names.
 fn program(name: &str) -> clap::Command {
     match compatible(OsStr::new(name)) {
         None => Cli::command(),
+        Some(keygen::NAME) => Keygen::augment_args(clap::Command::new(keygen::NAME))
+            .version(COMPATIBLE_VERSION)
+            .max_term_width(WIDTH),
         Some(name) => MultiServer::augment_args(clap::Command::new(name))
             .version(COMPATIBLE_VERSION)
             .disable_version_flag(true)
@@ -120,6 +128,7 @@ impl Tool {
         match self {
             Self::Config { command } => command.run(out),
             Self::Health(ask) => ask.run(out),
+            Self::Keygen(keygen) => keygen.run(out),
             Self::Completions(completions) => completions.run(out),
             Self::Man(man) => man.run(out),
         }

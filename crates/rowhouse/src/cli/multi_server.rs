@@ -1,5 +1,6 @@
 //! `sqlite-multi-server`, also `sqlite-multiprocess-server`: the command of that name of sqlite_rx, with its flags
 //! and its defaults, over the same server.
+use super::encryption::Encryption;
 use super::lower;
 use clap::{ArgAction, Args, ValueEnum};
 use rowhouse::config::{ConfigError, Layers};
@@ -46,6 +47,8 @@ pub(crate) struct MultiServer {
     /// The most databases opened by name that are open at once [default: 20]
     #[arg(long, value_name = "COUNT", allow_hyphen_values = true)]
     max_connections: Option<String>,
+    #[command(flatten)]
+    encryption: Encryption,
     /// Print version
     #[arg(long, short = 'v', action = ArgAction::Version)]
     version: Option<bool>,
@@ -98,6 +101,7 @@ impl MultiServer {
                 layers.flag(key, value, flag);
             }
         }
+        self.encryption.flags(&mut layers);
         Ok(layers)
     }
 

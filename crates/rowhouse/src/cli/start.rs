@@ -1,4 +1,5 @@
 //! `rowhouse start`: serve databases.
+use super::encryption::Encryption;
 use super::lower;
 use clap::{ArgAction, Args};
 use rowhouse::config::{ConfigError, Layers};
@@ -55,6 +56,8 @@ pub(crate) struct Options {
     /// What SQL may do: sqlite-rx (no DELETE, no DROP, PRAGMA ignored) or standard [default: sqlite-rx]
     #[arg(long, value_name = "POLICY")]
     sql_policy: Option<String>,
+    #[command(flatten)]
+    encryption: Encryption,
     /// What is logged: error, warn, info, debug, trace, or a filter by module [default: info]
     #[arg(long, short, value_name = "FILTER")]
     log_level: Option<String>,
@@ -118,6 +121,7 @@ impl Options {
                 layers.flag(key, value, flag);
             }
         }
+        self.encryption.flags(layers);
         Ok(())
     }
 }

@@ -205,6 +205,7 @@ impl Kind {
             }
             Self::Address => "an address such as tcp://127.0.0.1:5000".to_owned(),
             Self::Filter => "a log filter such as info or rowhouse=debug".to_owned(),
+            Self::KeyId => "the name of key files without .key, without / and not beginning with a dot".to_owned(),
         }
     }
 }

@@ -1,4 +1,5 @@
 //! Configuration as meant: parsed, defaults resolved, rules across options checked.
+use super::curve::Curve;
 use super::error::ConfigError;
 use super::layers::{Layers, Origin};
 use rowhouse_engine::{Location, SqlPolicy};
@@ -49,6 +50,10 @@ pub struct Config {
     pub executor_threads: usize,
     /// The most threads that run SQL of one database.
     pub database_threads: NonZeroU32,
+    /// How sqlite_rx is encrypted, if it is.
+    pub curve: Option<Curve>,
+    /// The most connections that have not said who they are.
+    pub handshake_limit: NonZeroU32,
     /// How long a client may take to say who it is.
     pub handshake_timeout: Duration,
     /// How long a client may take to read a reply.
@@ -108,6 +113,8 @@ impl Config {
             synchronous,
             executor_threads: narrow(layers.integer("executor_threads")?),
             database_threads: positive(layers.integer("database_threads")?),
+            curve: Curve::resolve(layers)?,
+            handshake_limit: positive(layers.integer("handshake_limit")?),
             handshake_timeout: layers.duration("handshake_timeout")?,
             write_timeout: layers.duration("write_timeout")?,
             drain_timeout: layers.duration("drain_timeout")?,
@@ -124,7 +131,8 @@ impl Config {
         const RESERVE: u64 = 64;
         let databases =
             u64::from(self.limits.max_connections.get()) + self.catalog.configured().count() as u64;
-        databases * PER_DATABASE + u64::from(self.client_limit.get()) * PER_CLIENT + RESERVE
+        let handshakes = u64::from(self.handshake_limit.get());
+        databases * PER_DATABASE + u64::from(self.client_limit.get()) * PER_CLIENT + handshakes + RESERVE
     }
 }
 
@@ -179,7 +187,7 @@ fn limits(layers: &Layers) -> Result<Limits, ConfigError> {
     })
 }
 
-fn absolute(path: &Path) -> PathBuf {
+pub(super) fn absolute(path: &Path) -> PathBuf {
     // Only an empty path fails, and options are not empty.
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }

@@ -2,6 +2,7 @@
 //!
 //! Layers, the later over the earlier: defaults, those of the command or of `--dev`, file (TOML),
 //! `.env`, environment, command line. One table of options ([`OPTIONS`]) is behind all of them.
+mod curve;
 mod error;
 mod explain;
 mod layers;
@@ -10,6 +11,7 @@ mod options;
 mod parse;
 mod show;
 
+pub use curve::{Curve, key_files};
 pub use error::ConfigError;
 pub use explain::{explain, explain_changed};
 pub use layers::{Layers, Origin};

@@ -37,6 +37,8 @@ pub enum Kind {
     Address,
     /// A log filter such as `info` or `rowhouse=debug`.
     Filter,
+    /// The name of key files, without their endings.
+    KeyId,
 }
 
 const fn opt(key: &'static str, kind: Kind, default: &'static str, about: &'static str) -> Opt {
@@ -179,6 +181,31 @@ pub const OPTIONS: &[Opt] = &[
         Kind::Integer(2, 4096),
         "64",
         "The most threads that run SQL, shared by all databases.",
+    ),
+    opt(
+        "curvezmq",
+        Kind::Boolean,
+        "false",
+        "Whether sqlite_rx is encrypted (CURVE); clients that are not are not served then.",
+    ),
+    opt(
+        "zap",
+        Kind::Boolean,
+        "false",
+        "Whether only clients are served whose public keys are in `authorized_clients`; needs curvezmq.",
+    ),
+    opt("curve_dir", Kind::Path, "~/.curve", "Where the key files are; `~` is the home directory."),
+    opt(
+        "key_id",
+        Kind::KeyId,
+        "",
+        "The server's key files without their endings; `id_server_HOSTNAME_curve` unless set.",
+    ),
+    opt(
+        "handshake_limit",
+        Kind::Integer(1, 100_000),
+        "512",
+        "The most connections that have not said who they are; for one more, the oldest of the address with the most is dropped.",
     ),
     opt("handshake_timeout", Kind::Duration, "10s", "How long a client may take to say who it is."),
     opt("write_timeout", Kind::Duration, "30s", "How long a client may take to read a reply."),

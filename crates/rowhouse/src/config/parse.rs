@@ -91,6 +91,15 @@ impl Layers {
         })
     }
 
+    pub(super) fn key_id(&self, key: &str) -> Result<Option<String>, ConfigError> {
+        self.read(key, |value, _kind| match value {
+            Value::String(text) if !text.is_empty() && !text.starts_with('.') => {
+                (!text.contains(['/', '\0'])).then(|| text.clone())
+            }
+            _ => None,
+        })
+    }
+
     /// The address that an option names.
     ///
     /// # Errors

@@ -53,6 +53,7 @@ fn sample(kind: Kind) -> &'static str {
         Kind::Integer(..) => "100000",
         Kind::Bytes(..) => "\"64MiB\"",
         Kind::Address => "\"tcp://127.0.0.1:5000\"",
+        Kind::KeyId => "\"id_server_curve\"",
         _ => "\"./data\"",
     }
 }
