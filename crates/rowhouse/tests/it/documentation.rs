@@ -34,6 +34,7 @@ pages! {
     the_commands_of_the_client_run: "clients/python/README.md",
     the_commands_of_contributing_run: "CONTRIBUTING.md",
     the_commands_of_the_benchmarks_run: "docs/benchmarks.md",
+    the_commands_of_encryption_run: "docs/encryption.md",
     the_commands_of_installing_run: "docs/install.md",
     the_commands_of_operating_run: "docs/operating.md",
     the_commands_of_the_scenarios_run: "docs/scenarios.md",
@@ -154,7 +155,10 @@ impl<'a> Reader<'a> {
             self.server = Some(Server::start(&self.home, &["--auto-connect", "--auto-create"]));
         }
         let code = self.with_port(code);
-        self.python.succeeds(&[OsStr::new("-c"), code.as_ref()]);
+        let mut command = self.python.command(&[OsStr::new("-c"), code.as_ref()]);
+        command.env("HOME", self.home.path());
+        let output = finish(command.spawn().expect("the interpreter exists"));
+        assert!(output.status.success(), "{code}ended with {}:\n{}", output.status, text(&output));
     }
 
     fn with_port(&self, code: &str) -> String {

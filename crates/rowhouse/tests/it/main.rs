@@ -10,6 +10,7 @@ mod command_line;
 mod compatible;
 mod data_directory;
 mod documentation;
+mod encryption;
 mod files;
 mod packaging;
 mod scenarios;
