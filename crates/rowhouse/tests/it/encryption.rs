@@ -1,5 +1,5 @@
 //! Encryption: keys made, found, refused, and who is served with them.
-use crate::support::{Home, Python, Server, text};
+use crate::support::{Home, Python, Server, finish, text};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
@@ -87,6 +87,38 @@ fn a_crowd_of_strangers_costs_authorized_clients_no_request() {
     let server = keyed.start(&["--curvezmq", "--zap"]);
     python.script("crowd.py", &[server.address(), &keyed.curve_dir]);
     server.stop();
+}
+
+#[test]
+fn an_encrypted_server_tells_its_health_to_who_has_its_keys() {
+    let keyed = Keyed::new();
+    let server = keyed.start(&["--curvezmq", "--zap"]);
+    let ask = ["health", "-a", server.address(), "--curve-dir", &keyed.curve_dir, "--key-id", "id_server"];
+    let said = keyed.home.ends(0, &[&ask[..], &["--curvezmq", "--zap"]].concat());
+    assert!(said.contains("databases opened by name are open"), "{said}");
+    keyed.home.ends(1, &ask);
+    let strangers = Keyed::new();
+    let arguments = ["health", "-a", server.address(), "--curvezmq", "--curve-dir", &strangers.curve_dir];
+    keyed.home.ends(1, &[&arguments[..], &["--key-id", "id_server"]].concat());
+}
+
+#[test]
+fn the_commands_of_sqlite_rx_take_the_flags_of_encryption() {
+    let home = Home::new();
+    let make = |mode| {
+        finish(home.command_as("curve-keygen", mode).env("HOME", home.path()).spawn().expect("a link"))
+    };
+    for mode in [&["--mode", "server"][..], &["--mode=client"]] {
+        assert!(make(mode).status.success(), "{}", text(&make(mode)));
+        assert_eq!(make(mode).status.code(), Some(1), "keys are never overwritten");
+    }
+    let flags = ["-a", "tcp://127.0.0.1:0", "--curvezmq", "--zap", "-c", ".curve"];
+    let server = Server::run(&home, home.command_as("sqlite-multiprocess-server", &flags));
+    let ask = ["health", "-a", server.address(), "--curvezmq", "--curve-dir", ".curve"];
+    home.ends(0, &ask);
+    let refused =
+        finish(home.command_as("sqlite-multi-server", &["--zap", "-k", "x"]).spawn().expect("a link"));
+    assert_eq!(refused.status.code(), Some(2), "{}", text(&refused));
 }
 
 #[test]
