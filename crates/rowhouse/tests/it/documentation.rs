@@ -13,7 +13,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The names under which a reader has the program.
-const NAMES: [&str; 3] = ["rowhouse", "sqlite-multi-server", "sqlite-multiprocess-server"];
+const NAMES: [&str; 4] = ["rowhouse", "sqlite-multi-server", "sqlite-multiprocess-server", "curve-keygen"];
+
+/// Those of sqlite_rx that serve.
+const SERVERS: [&str; 2] = ["sqlite-multi-server", "sqlite-multiprocess-server"];
 
 /// What only a command can begin with.
 const COMMANDS: [&str; 8] = ["$", "cargo", "curl", "docker", "pip", "python3", "rowhouse", "sudo"];
@@ -181,8 +184,8 @@ impl<'a> Reader<'a> {
 fn starts_server(code: &str) -> bool {
     let mut words = code.split_whitespace().skip_while(|word| word.contains('='));
     match words.next() {
-        Some("rowhouse") => words.next().is_some_and(|word| word == "start" || NAMES.contains(&word)),
-        Some(name) => NAMES.contains(&name) && words.all(|word| !["--version", "--help"].contains(&word)),
+        Some("rowhouse") => words.next().is_some_and(|word| word == "start" || SERVERS.contains(&word)),
+        Some(name) => SERVERS.contains(&name) && words.all(|word| !["--version", "--help"].contains(&word)),
         None => false,
     }
 }

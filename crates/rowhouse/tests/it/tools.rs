@@ -3,7 +3,7 @@ use crate::support::{Home, Server, ended};
 use std::fs;
 use std::process::Command;
 
-const NAMES: [&str; 3] = ["rowhouse", "sqlite-multi-server", "sqlite-multiprocess-server"];
+const NAMES: [&str; 4] = ["rowhouse", "sqlite-multi-server", "sqlite-multiprocess-server", "curve-keygen"];
 
 #[test]
 fn explain_names_each_layer_from_the_flag_down_to_the_default() {
@@ -95,7 +95,12 @@ fn health_waits_no_longer_than_allowed_for_what_never_answers() {
 fn completions_of_every_shell_name_every_flag() {
     let home = Home::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        for (name, word) in [(NAMES[0], "data-directory"), (NAMES[1], "base-port"), (NAMES[2], "base-port")] {
+        for (name, word) in [
+            (NAMES[0], "data-directory"),
+            (NAMES[1], "base-port"),
+            (NAMES[2], "base-port"),
+            (NAMES[3], "curve-dir"),
+        ] {
             let script = home.ends(0, &["completions", shell, name]);
             assert!(script.contains(word) && script.contains(name), "{shell}, {name}:\n{script}");
             accepted(&home, shell, &script);
@@ -120,6 +125,7 @@ fn bash_completes_commands_and_flags() {
         ("rowhouse", "rowhouse conf", "config"),
         ("rowhouse", "rowhouse start --data-d", "--data-directory"),
         ("rowhouse", "rowhouse config expl", "explain"),
+        ("curve-keygen", "curve-keygen --curve", "--curve-dir"),
         ("sqlite-multi-server", "sqlite-multi-server --base", "--base-port"),
     ] {
         let file = home.write("completions", &home.ends(0, &["completions", "bash", name]));
