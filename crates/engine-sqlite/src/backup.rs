@@ -84,7 +84,7 @@ impl Copier {
                 Source::File { place, identity } => Some(occupancy.enter(place, *identity)?),
                 Source::Memory { .. } => None,
             };
-            files.create(&to)?;
+            to.make()?;
             let mut draft = Draft(Some(&to));
             copy_source(&source, turn, (&to, &config), &course)?;
             finish(&to, &config, &course)?;

@@ -114,13 +114,7 @@ impl Files {
             return Err(EngineError::NameTaken);
         }
         place.remove_companions()?;
-        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let made = rustix::fs::openat(&place.directory, &*place.name, flags, Mode::RUSR | Mode::WUSR);
-        match made {
-            Ok(file) => rustix::fs::fsync(&file).map_err(storage)?,
-            Err(Errno::EXIST) => return Err(EngineError::AlreadyExists),
-            Err(error) => return Err(storage(error)),
-        }
+        place.make()?;
         if let Some(names) = &mut names {
             names.insert(&place.name);
         }
@@ -276,6 +270,17 @@ impl Place {
     pub(crate) fn size(&self) -> Option<u64> {
         let size = |name: &str| self.stat(name).ok().flatten().map(|stat| stat.st_size.unsigned_abs());
         Some(size(&self.name)? + size(&format!("{}-wal", self.name)).unwrap_or(0))
+    }
+
+    /// Makes an empty file where there is none, for its owner only.
+    pub(crate) fn make(&self) -> Result<(), EngineError> {
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let made = rustix::fs::openat(&self.directory, &*self.name, flags, Mode::RUSR | Mode::WUSR);
+        match made {
+            Ok(file) => rustix::fs::fsync(&file).map_err(storage),
+            Err(Errno::EXIST) => Err(EngineError::AlreadyExists),
+            Err(error) => Err(storage(error)),
+        }
     }
 
     /// What changes with the file's content: size and times of the file and of its log.

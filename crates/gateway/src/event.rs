@@ -55,6 +55,29 @@ pub enum Event<'a> {
         /// Why, for operators only.
         error: &'a dyn std::error::Error,
     },
+    /// A database was backed up.
+    BackedUp {
+        /// Which.
+        database: &'a Target,
+        /// The size of the backup.
+        bytes: u64,
+        /// How long it took.
+        took: Duration,
+    },
+    /// A database was not backed up; its former backups are as they were.
+    BackupFailed {
+        /// Which.
+        database: &'a Target,
+        /// Why, in a word.
+        code: ErrorCode,
+        /// Why, with its causes, for operators only.
+        error: &'a dyn std::error::Error,
+    },
+    /// What is to be backed up, or what is left of former backups, could not be listed.
+    BackupsNotListed {
+        /// Why, for operators only.
+        error: &'a dyn std::error::Error,
+    },
     /// A request for a database was refused by a rule or a limit.
     Refused {
         /// Which.

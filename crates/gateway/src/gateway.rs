@@ -9,7 +9,7 @@ use crate::registry::{
     Asker, DynamicStatus, Failures, Lease, OpenError, Owner, Registry, RegistryParts, RegistryStatus,
 };
 use crate::tenant::{Tenant, TenantKind, TenantStatus};
-use rowhouse_engine::{Engine, EngineError};
+use rowhouse_engine::{Database, Engine, EngineError};
 use rowhouse_types::{ErrorCode, ErrorKind, Reportable, Target};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -249,6 +249,12 @@ impl Gateway {
         let failing = failures.told().into_iter().chain(ailing);
         let failing = failing.map(|target| Failing { kind: kind(&target), target }).collect();
         Status { dynamic: catalog.dynamic(), limits: *limits, configured: statics, opened, failing }
+    }
+
+    /// The configured database of this target, if it is open.
+    pub(crate) fn configured(&self, target: &Target) -> Option<Arc<dyn Database>> {
+        let tenants = self.shared.configured.tenants();
+        tenants.iter().find(|tenant| tenant.spec.target == *target).map(|tenant| tenant.database().clone())
     }
 
     /// Counts of the databases opened by name.

@@ -1,6 +1,7 @@
 //! L3, the gateway: the one door through which protocols and management reach databases.
 //!
 //! It knows no protocol, no HTTP status and no SQLSTATE, and no engine by name.
+mod backup;
 mod catalog;
 mod client;
 mod configured;
@@ -12,6 +13,7 @@ mod pool;
 mod registry;
 mod tenant;
 
+pub use backup::{Backup, BackupError, BackupParts, Backups, Plan, Schedule, Shelves};
 pub use catalog::{Catalog, CatalogError, Dynamic, InvalidCatalog, Resolution, Spec};
 pub use client::Client;
 pub use event::{CloseReason, Event, Observer, Refusal, Silent};

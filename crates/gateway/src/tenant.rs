@@ -76,6 +76,11 @@ impl Tenant {
         self.database.verify().await
     }
 
+    /// The engine's handle.
+    pub(crate) fn database(&self) -> &Arc<dyn Database> {
+        &self.database
+    }
+
     /// Closes every connection, then the database. Nobody may hold a lease.
     pub(crate) async fn close(&self) -> Result<(), EngineError> {
         self.pool.close().await;
