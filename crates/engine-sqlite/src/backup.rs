@@ -9,7 +9,7 @@
 //! Memory cannot be read while it is written: it is copied to other memory within one turn to
 //! write, and from there at leisure.
 use crate::config::Config;
-use crate::copying::{copy_pages, finish, open};
+use crate::copying::{Check, copy_pages, finish, open};
 use crate::errors::{storage, translate};
 use crate::executor::{Executor, ExecutorConfig};
 use crate::files::{Files, Place, Traces};
@@ -81,7 +81,7 @@ impl Copier {
             let to = files.place(&to)?;
             // The database counts as open meanwhile: no other path may lead to it.
             let _occupant = match &source {
-                Source::File { place, identity } => Some(occupancy.enter(place, *identity)?),
+                Source::File { place, identity } => Some(occupancy.visit(place, *identity)?),
                 Source::Memory { .. } => None,
             };
             to.make()?;
@@ -135,7 +135,8 @@ fn copy_source(
             let from = open(place.path(), config)?;
             // SQLite opened it by its path: still the same file?
             source.verify()?;
-            let copied = hold_snapshot(&from).and_then(|()| copy(&from, to, config, course));
+            let goes_on = || source.verify();
+            let copied = hold_snapshot(&from).and_then(|()| copy((&from, &goes_on), to, config, course));
             // Closing may empty the log, if all others have left meanwhile.
             if let Err((_, error)) = from.close() {
                 tracing::debug!(%error, "a connection for a backup did not close cleanly");
@@ -145,7 +146,7 @@ fn copy_source(
         Source::Memory { name } => {
             let from = duplicate(name, course)?;
             drop(turn);
-            copy(&from, to, config, course)
+            copy((&from, &|| Ok(())), to, config, course)
         }
     }
 }
@@ -183,7 +184,13 @@ fn hold_snapshot(connection: &Connection) -> Result<(), EngineError> {
     begin().map_err(|error: rusqlite::Error| translate(&error))
 }
 
-fn copy(from: &Connection, to: &Place, config: &Config, course: &Course) -> Result<(), EngineError> {
+/// Copies from a connection, as long as the check beside it holds.
+fn copy(
+    from: (&Connection, Check<'_>),
+    to: &Place,
+    config: &Config,
+    course: &Course,
+) -> Result<(), EngineError> {
     let mut target = open(to.path(), config)?;
     // Nothing of it counts before it is finished, so nothing need be undone or safe until then.
     target
@@ -203,7 +210,7 @@ fn duplicate(name: &str, course: &Course) -> Result<Connection, EngineError> {
     if course.must_stop() {
         return Err(EngineError::Cancelled);
     }
-    copy_pages(&from, &mut to, &hurried)?;
+    copy_pages((&from, &|| Ok(())), &mut to, &hurried)?;
     Ok(to)
 }
 

@@ -57,6 +57,9 @@ impl Pacer {
     }
 }
 
+/// What must hold while pages are copied.
+pub(crate) type Check<'a> = &'a dyn Fn() -> Result<(), EngineError>;
+
 /// What a file's content is to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
@@ -94,9 +97,13 @@ fn prepare(content: Content, connection: &Connection, config: &Config) -> rusqli
 
 /// Copies all pages of `from` over whatever `to` holds, in one transaction of `to`. Blocks.
 ///
-/// Where `from` is in a transaction, it is one snapshot; else the copy begins anew when somebody
+/// `check` is asked again and again whether it goes on. Where `from` is in a transaction, it is one snapshot; else the copy begins anew when somebody
 /// changes the source, and after some times that somebody waits.
-pub(crate) fn copy_pages(from: &Connection, to: &mut Connection, course: &Course) -> Result<(), EngineError> {
+pub(crate) fn copy_pages(
+    (from, check): (&Connection, Check<'_>),
+    to: &mut Connection,
+    course: &Course,
+) -> Result<(), EngineError> {
     let failed = |error: rusqlite::Error| translate(&error);
     let mut pacer = Pacer::new(course);
     let (mut restarts, mut remaining) = (0, i32::MAX);
@@ -106,6 +113,7 @@ pub(crate) fn copy_pages(from: &Connection, to: &mut Connection, course: &Course
         if !pacer.goes_on() {
             return Err(EngineError::Cancelled);
         }
+        check()?;
         let pages = if RESTARTS_MAX < restarts { -1 } else { STEP_PAGES };
         match backup.step(pages).map_err(failed)? {
             StepResult::Done => return Ok(()),
@@ -166,4 +174,24 @@ fn verify(mut connection: Connection, course: &Course) -> Result<(), EngineError
 fn damaged(verdict: &str) -> EngineError {
     let message = format!("database disk image is malformed: {}", verdict.trim().replace('\n', "; "));
     EngineError::Statement { condition: Condition::Corrupt, message, native: ffi::SQLITE_CORRUPT }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_ends_when_its_source_was_replaced() {
+        let (from, mut to) = (Connection::open_in_memory().unwrap(), Connection::open_in_memory().unwrap());
+        from.execute_batch("CREATE TABLE t AS SELECT zeroblob(4000000)").unwrap();
+        let asked = std::cell::Cell::new(0);
+        let check = || {
+            asked.set(asked.get() + 1);
+            if asked.get() < 3 { Ok(()) } else { Err(EngineError::Replaced) }
+        };
+        let copied = copy_pages((&from, &check), &mut to, &Course::new(Pace::Full));
+        assert!(matches!(copied, Err(EngineError::Replaced)));
+        let pages: i64 = to.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+        assert_eq!(pages, 0, "nothing of it counts");
+    }
 }

@@ -68,7 +68,7 @@ pub(crate) fn restore(
 fn replace(at: &Place, copy: &Place, config: &Config, course: &Course) -> Result<(), EngineError> {
     let from = open(copy.path(), config)?;
     let mut to = open_alone(at, config)?;
-    copy_pages(&from, &mut to, course)?;
+    copy_pages((&from, &|| Ok(())), &mut to, course)?;
     to.close().map_err(|(_, error)| translate(&error))
 }
 

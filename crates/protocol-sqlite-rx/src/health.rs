@@ -1,10 +1,12 @@
 //! HEALTH_CHECK: what the original really sends, what its documentation promises, and what there is.
 //!
 //! Asking opens nothing and touches no database's place in the order of eviction.
+mod backups;
 mod map;
 mod system;
 
 use crate::shared::Shared;
+use backups::Kept;
 use map::{Map, set};
 use rmpv::Value;
 use rowhouse_gateway::{Dynamic, Failing, Status, TenantKind, TenantStatus};
@@ -14,6 +16,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// The reply to HEALTH_CHECK, asked of `database`.
 pub(crate) async fn report(shared: &Shared, database: &str) -> Vec<u8> {
     let status = shared.context.gateway.status().await;
+    let kept = backups::look(shared.context.backups.as_ref(), &status).await;
+    let kept = kept.as_ref();
     let load = system::read(&shared.system);
     let mut map = Map::new();
     overall(&mut map, shared, &status, load);
@@ -23,17 +27,17 @@ pub(crate) async fn report(shared: &Shared, database: &str) -> Vec<u8> {
     set(&mut map, "security", Value::Map(security(shared)));
     if let Some(directory) = &shared.context.settings.data_directory {
         set(&mut map, "data_directory", directory.display().to_string());
-        set(&mut map, "storage", Value::Map(system::storage(directory)));
+        set(&mut map, "storage", Value::Map(system::storage(directory, kept)));
     }
     match load {
         Some(load) => set(&mut map, "system", Value::Map(system::describe(&load))),
         None => set(&mut map, "system_stats_error", "not told by this platform"),
     }
-    set(&mut map, "processes", Value::Map(tenants(shared, &status.configured)));
-    set(&mut map, "dynamic_databases", Value::Map(tenants(shared, &status.opened.open)));
+    set(&mut map, "processes", Value::Map(tenants(shared, &status.configured, kept)));
+    set(&mut map, "dynamic_databases", Value::Map(tenants(shared, &status.opened.open, kept)));
     set(&mut map, "database_count", status.configured.len() + status.opened.open.len());
     set(&mut map, "monitor", Value::Map(monitor(shared, &status)));
-    asked(&mut map, shared, &status, database);
+    map.extend(asked(shared, &status, database, kept));
     promised(&mut map, shared, &status);
     map::encode(map)
 }
@@ -135,14 +139,14 @@ fn security(shared: &Shared) -> Map {
     map
 }
 
-fn tenants(shared: &Shared, tenants: &[TenantStatus]) -> Map {
+fn tenants(shared: &Shared, tenants: &[TenantStatus], kept: Option<&Kept<'_>>) -> Map {
     tenants
         .iter()
-        .map(|tenant| (key(&tenant.spec.target).into(), Value::Map(describe(shared, tenant))))
+        .map(|tenant| (key(&tenant.spec.target).into(), Value::Map(describe(shared, tenant, kept))))
         .collect()
 }
 
-fn describe(shared: &Shared, tenant: &TenantStatus) -> Map {
+fn describe(shared: &Shared, tenant: &TenantStatus, kept: Option<&Kept<'_>>) -> Map {
     let kind = match tenant.kind {
         TenantKind::Static => "static",
         TenantKind::Dynamic => "dynamic",
@@ -161,7 +165,7 @@ fn describe(shared: &Shared, tenant: &TenantStatus) -> Map {
         pair("active_sessions", tenant.active),
         pair("database_path", tenant.spec.location.0.as_str()),
         pair("memory_database", tenant.spec.location.0 == ":memory:"),
-        pair("backup", Value::Map(vec![pair("enabled", false)])),
+        pair("backup", Value::Map(backups::describe(kept, &tenant.spec.target))),
     ];
     if let Some(size) = tenant.size {
         map.push(pair("database_size_bytes", size));
@@ -180,7 +184,9 @@ fn monitor(shared: &Shared, status: &Status) -> Map {
 }
 
 /// What concerns the database that was asked.
-fn asked(map: &mut Map, shared: &Shared, status: &Status, database: &str) {
+fn asked(shared: &Shared, status: &Status, database: &str, kept: Option<&Kept<'_>>) -> Map {
+    let mut asked = Map::new();
+    let map = &mut asked;
     let all = status.configured.iter().chain(&status.opened.open);
     let found = all.into_iter().find(|tenant| tenant.spec.target.to_string() == database);
     match found {
@@ -189,13 +195,14 @@ fn asked(map: &mut Map, shared: &Shared, status: &Status, database: &str) {
             set(map, "database_type", if tenant.kind == TenantKind::Static { "static" } else { "dynamic" });
             set(map, "database_bind_address", format!("tcp://{}", shared.address));
             set(map, "database_pid", std::process::id());
-            set(map, "database_backup_enabled", false);
+            backups::describe_asked(map, kept, &tenant.spec.target);
         }
         None => {
             set(map, "database_status", "unknown");
             set(map, "database_error", format!("Database '{database}' not found"));
         }
     }
+    asked
 }
 
 /// What the documentation promises at the top level.

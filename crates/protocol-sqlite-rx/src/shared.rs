@@ -3,7 +3,7 @@ use crate::curve::Security;
 use crate::doorway::Doorway;
 use crate::entrance::Entrance;
 use rowhouse_engine::SqlPolicy;
-use rowhouse_gateway::Gateway;
+use rowhouse_gateway::{Backups, Gateway};
 use rowhouse_sync::{Drain, Limiter};
 use rowhouse_wire::sqlite_rx::Envelope;
 use std::net::SocketAddr;
@@ -19,6 +19,8 @@ use tokio_util::sync::CancellationToken;
 pub struct Context {
     /// The door to databases.
     pub gateway: Gateway,
+    /// The backups of the databases, if any are made, for HEALTH_CHECK.
+    pub backups: Option<Backups>,
     /// Tells when no new work may be taken on, and waits for what is under way.
     pub drain: Drain,
     /// Ends peers at once, interrupting what they run.

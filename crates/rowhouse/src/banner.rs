@@ -21,6 +21,10 @@ impl fmt::Display for Banner<'_> {
             Some(directory) => writeln!(f, "  {:<11} {}", "data", directory.display())?,
             None => writeln!(f, "  {:<11} none: configured databases only", "data")?,
         }
+        if let Some(plan) = &config.backups {
+            let (directory, interval) = (plan.directory.display(), humantime::format_duration(plan.interval));
+            writeln!(f, "  {:<11} every {interval} to {directory}, {} kept of each", "backups", plan.keep)?;
+        }
         let named = match config.catalog.dynamic() {
             Dynamic::Off => "not opened by name".to_owned(),
             Dynamic::Open => format!("opened by name, {} at once", config.limits.max_connections),

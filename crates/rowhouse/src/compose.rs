@@ -3,10 +3,11 @@ use crate::config::Config;
 use crate::observe::Log;
 use rowhouse_engine::Engine;
 use rowhouse_engine_sqlite::{Config as SqliteConfig, Executor, ExecutorConfig, Limits, SqliteEngine};
-use rowhouse_gateway::{Gateway, Parts, StartError};
+use rowhouse_gateway::{BackupParts, Backups, Gateway, Parts, StartError};
 use rowhouse_protocol_sqlite_rx::curve::{AllowedClients, AllowedError, Clients, KeyError, Security};
 use rowhouse_protocol_sqlite_rx::{Context, Settings};
 use rowhouse_sync::{Drain, Limiter};
+use std::io;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 pub enum ComposeError {
     /// The engine cannot work here.
     #[error("cannot use the data directory")]
-    Engine(#[from] std::io::Error),
+    Engine(#[from] io::Error),
     /// A configured database cannot be opened.
     #[error(transparent)]
     Configured(#[from] StartError),
@@ -37,11 +38,26 @@ pub enum SecurityError {
 #[derive(Debug)]
 pub(crate) struct Composed {
     pub(crate) gateway: Gateway,
+    pub(crate) backups: Option<Backups>,
     pub(crate) executor: Executor,
 }
 
 /// Makes the gateway and opens the configured databases.
 pub(crate) async fn gateway(config: &Config) -> Result<Composed, ComposeError> {
+    let (engine, executor) = engine(config)?;
+    let catalog = config.catalog.clone();
+    let log = Arc::new(Log::default());
+    let parts = Parts { catalog, engine: engine.clone(), observer: log.clone(), limits: config.limits };
+    let gateway = Gateway::start(parts).await?;
+    let backups = config.backups.clone().map(|plan| {
+        let (catalog, gateway) = (config.catalog.clone(), Some(gateway.clone()));
+        Backups::new(BackupParts { plan, catalog, engine, observer: log, gateway })
+    });
+    Ok(Composed { gateway, backups, executor })
+}
+
+/// The engine, and the threads that run its SQL.
+pub(crate) fn engine(config: &Config) -> io::Result<(Arc<dyn Engine>, Executor)> {
     let executor = Executor::new(ExecutorConfig {
         max_threads: NonZeroUsize::new(config.executor_threads).expect("bounded by the table of options"),
         ..ExecutorConfig::default()
@@ -58,15 +74,7 @@ pub(crate) async fn gateway(config: &Config) -> Result<Composed, ComposeError> {
         limits,
         ..SqliteConfig::default()
     };
-    let engine: Arc<dyn Engine> = Arc::new(SqliteEngine::new(sqlite, executor.clone())?);
-    let parts = Parts {
-        catalog: config.catalog.clone(),
-        engine,
-        observer: Arc::new(Log::default()),
-        limits: config.limits,
-    };
-    let gateway = Gateway::start(parts).await?;
-    Ok(Composed { gateway, executor })
+    Ok((Arc::new(SqliteEngine::new(sqlite, executor.clone())?), executor))
 }
 
 /// Reads the keys, if sqlite_rx is encrypted.
@@ -83,14 +91,15 @@ pub(crate) fn security(config: &Config) -> Result<Security, SecurityError> {
 /// What sqlite_rx clients are served with.
 pub(crate) fn sqlite_rx(
     config: &Config,
-    gateway: &Gateway,
+    composed: &Composed,
     clients: &Limiter,
     security: Security,
     stop: (&Drain, &CancellationToken),
 ) -> Context {
     let (drain, abort) = stop;
     Context {
-        gateway: gateway.clone(),
+        gateway: composed.gateway.clone(),
+        backups: composed.backups.clone(),
         drain: drain.clone(),
         abort: abort.clone(),
         clients: clients.clone(),

@@ -45,6 +45,21 @@ impl Observer for Log {
                 let (database, error) = (name(database), chain(*error));
                 tracing::error!(database, error, "database did not close cleanly");
             }
+            Event::BackedUp { database, bytes, took } => {
+                tracing::info!(
+                    database = name(database),
+                    bytes,
+                    duration_ms = millis(*took),
+                    "database backed up"
+                );
+            }
+            Event::BackupFailed { database, code, error } => {
+                let (database, error) = (name(database), chain(*error));
+                tracing::error!(database, %code, error, "database not backed up; its former backups are as they were");
+            }
+            Event::BackupsNotListed { error } => {
+                tracing::error!(error = chain(*error), "backups not made: what there is could not be listed");
+            }
             Event::Refused { database, reason, code } => self.refused(database, *reason, *code),
             Event::ClientRefused { limit } => {
                 let (cause, code) = (("client refused", ""), ErrorCode::ClientLimitReached);

@@ -2,7 +2,7 @@
 use crate::compose::{self, ComposeError, Composed, SecurityError};
 use crate::config::{Config, ConfigError, Layers};
 use crate::state::{State, StateError};
-use rowhouse_gateway::Gateway;
+use rowhouse_gateway::{Backups, Gateway, Schedule};
 use rowhouse_protocol_sqlite_rx::curve::Security;
 use rowhouse_protocol_sqlite_rx::{BindError, Listener};
 use rowhouse_sync::{Drain, Limiter};
@@ -10,6 +10,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -34,6 +35,7 @@ pub struct Running {
     config: Config,
     security: Security,
     composed: Composed,
+    schedule: Option<Schedule>,
     drain: Drain,
     abort: CancellationToken,
     tasks: TaskTracker,
@@ -78,7 +80,7 @@ pub enum StartError {
 pub enum StopError {
     /// Requests in flight did not end in time; they were interrupted.
     #[error("requests in flight did not end within drain_timeout ({} s) and were interrupted", .0.as_secs_f64())]
-    TookTooLong(std::time::Duration),
+    TookTooLong(Duration),
 }
 
 // === impl Server ===
@@ -123,11 +125,11 @@ impl Server {
         let composed = compose::gateway(&config).await?;
         let (drain, abort, tasks) = (Drain::new(), CancellationToken::new(), TaskTracker::new());
         let clients = Limiter::new(config.client_limit, 0);
-        let context =
-            compose::sqlite_rx(&config, &composed.gateway, &clients, security.clone(), (&drain, &abort));
+        let context = compose::sqlite_rx(&config, &composed, &clients, security.clone(), (&drain, &abort));
         tasks.spawn(socket.serve(context));
+        let schedule = composed.backups.clone().map(Schedule::start);
         let listeners = vec![Listening { protocol: "sqlite_rx", address }];
-        Ok(Running { listeners, warnings, config, security, composed, drain, abort, tasks, state })
+        Ok(Running { listeners, warnings, config, security, composed, schedule, drain, abort, tasks, state })
     }
 }
 
@@ -231,6 +233,24 @@ impl ServerBuilder {
         self.option("key_id", id)
     }
 
+    /// Where backups lie; without it none are made.
+    #[must_use]
+    pub fn backup_dir(self, path: impl AsRef<Path>) -> Self {
+        self.option("backup_dir", &path.as_ref().to_string_lossy())
+    }
+
+    /// How often every database that has changed is backed up.
+    #[must_use]
+    pub fn backup_interval(self, interval: Duration) -> Self {
+        self.option("backup_interval", &interval.as_secs_f64().to_string())
+    }
+
+    /// How many backups are kept of each database.
+    #[must_use]
+    pub fn backup_keep(self, count: u32) -> Self {
+        self.option("backup_keep", &count.to_string())
+    }
+
     /// Any option by its key in the table of options.
     ///
     /// # Panics
@@ -281,13 +301,18 @@ impl Running {
         &self.composed.gateway
     }
 
+    /// The backups of the databases, if there is a place for them.
+    pub fn backups(&self) -> Option<&Backups> {
+        self.composed.backups.as_ref()
+    }
+
     /// Stops listening, lets requests in flight be answered, closes every database.
     ///
     /// # Errors
     ///
     /// When requests in flight did not end within `drain_timeout`; what they did not commit is undone.
     pub async fn shut_down(self) -> Result<(), StopError> {
-        let Self { config, composed, drain, abort, tasks, state, .. } = self;
+        let Self { config, composed, schedule, drain, abort, tasks, state, .. } = self;
         drain.begin();
         tasks.close();
         let late = timeout(config.drain_timeout, tasks.wait()).await.is_err();
@@ -295,6 +320,10 @@ impl Running {
             // Interrupts what they run, so that every database still closes.
             abort.cancel();
             tasks.wait().await;
+        }
+        // Before the databases close: a backup reads them.
+        if let Some(schedule) = schedule {
+            schedule.stop().await;
         }
         composed.gateway.shut_down().await;
         composed.executor.shut_down();

@@ -1,4 +1,5 @@
 //! The machine's load and room, as HEALTH_CHECK tells them.
+use super::backups::{Kept, describe_storage};
 use super::map::{Map, set};
 use rmpv::Value;
 use std::path::Path;
@@ -73,11 +74,10 @@ pub(super) fn describe(load: &Load) -> Map {
 }
 
 /// The `storage` section.
-pub(super) fn storage(directory: &Path) -> Map {
+pub(super) fn storage(directory: &Path, kept: Option<&Kept<'_>>) -> Map {
     let mut map = Map::new();
     set(&mut map, "data_directory", directory.display().to_string());
-    set(&mut map, "backup_directory", Value::Nil);
-    set(&mut map, "backup_interval_seconds", Value::Nil);
+    describe_storage(&mut map, kept);
     match rustix::fs::statvfs(directory) {
         Ok(stat) => {
             let block = stat.f_frsize as f64;

@@ -32,6 +32,12 @@ pub(crate) struct MultiServer {
     /// Where databases opened by name live, and the server's state
     #[arg(long, value_name = "DIRECTORY")]
     data_directory: Option<String>,
+    /// Where backups lie, apart from the data directory; without it none are made
+    #[arg(long, short, value_name = "DIRECTORY")]
+    backup_dir: Option<String>,
+    /// How often every database that has changed is backed up, in seconds or as 10m [default: 600]
+    #[arg(long, short = 'i', value_name = "TIME")]
+    backup_interval: Option<String>,
     /// Open databases in the data directory by name
     #[arg(long, overrides_with = "no_auto_connect")]
     auto_connect: bool,
@@ -83,6 +89,8 @@ impl MultiServer {
             ("default_database", &self.default_database, "--default-database"),
             ("database_map", &self.database_map, "--database-map"),
             ("data_directory", &self.data_directory, "--data-directory"),
+            ("backup_dir", &self.backup_dir, "--backup-dir"),
+            ("backup_interval", &self.backup_interval, "--backup-interval"),
             ("max_connections", &self.max_connections, "--max-connections"),
         ];
         for (key, value, flag) in texts {

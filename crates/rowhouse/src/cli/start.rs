@@ -38,6 +38,12 @@ pub(crate) struct Options {
     /// Databases by name that are always open, in JSON such as {"users": "users.db"}
     #[arg(long, short = 'm', value_name = "JSON")]
     database_map: Option<String>,
+    /// Where backups lie, apart from the data directory; without it none are made
+    #[arg(long, short, value_name = "DIRECTORY")]
+    backup_dir: Option<String>,
+    /// How often every database that has changed is backed up, in seconds or as 10m [default: 600]
+    #[arg(long, short = 'i', value_name = "TIME")]
+    backup_interval: Option<String>,
     /// Open databases in the data directory by name
     #[arg(long, overrides_with = "no_auto_connect")]
     auto_connect: bool,
@@ -99,6 +105,8 @@ impl Options {
         let texts = [
             ("tcp_address", &self.tcp_address, "--tcp-address"),
             ("data_directory", &self.data_directory, "--data-directory"),
+            ("backup_dir", &self.backup_dir, "--backup-dir"),
+            ("backup_interval", &self.backup_interval, "--backup-interval"),
             ("default_database", &self.default_database, "--default-database"),
             ("database_map", &self.database_map, "--database-map"),
             ("max_connections", &self.max_connections, "--max-connections"),

@@ -4,7 +4,7 @@ use super::error::ConfigError;
 use super::layers::{Layers, Origin};
 use rowhouse_engine::{Location, SqlPolicy};
 use rowhouse_engine_sqlite::Synchronous;
-use rowhouse_gateway::{Catalog, Dynamic, Limits, PoolLimits, Spec};
+use rowhouse_gateway::{Catalog, Dynamic, Limits, Plan, PoolLimits, Spec};
 use rowhouse_types::Target;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -26,6 +26,8 @@ pub struct Config {
     pub data_directory: Option<PathBuf>,
     /// Which databases there are.
     pub catalog: Catalog,
+    /// How backups are made, if there is a place for them.
+    pub backups: Option<Plan>,
     /// What the gateway may use.
     pub limits: Limits,
     /// What SQL may do.
@@ -94,12 +96,14 @@ impl Config {
             _ => SqlPolicy::Guarded,
         };
         let log_format = if layers.word("log_format")? == "json" { LogFormat::Json } else { LogFormat::Text };
+        let catalog = catalog(layers, data_directory.as_deref())?;
         Ok(Self {
             port: narrow(layers.integer("port")?),
             client_limit: positive(layers.integer("client_limit")?),
             tcp_address,
             skip_taken_ports: layers.origin("tcp_address") == Origin::Dev,
-            catalog: catalog(layers, data_directory.as_deref())?,
+            backups: super::backups::plan(layers, data_directory.as_deref(), &catalog)?,
+            catalog,
             data_directory,
             limits: limits(layers)?,
             sql_policy,
@@ -197,6 +201,6 @@ fn narrow<T: TryFrom<u64, Error: std::fmt::Debug>>(n: u64) -> T {
     T::try_from(n).expect("bounded by the table of options")
 }
 
-fn positive(n: u64) -> NonZeroU32 {
+pub(super) fn positive(n: u64) -> NonZeroU32 {
     NonZeroU32::new(narrow(n)).expect("bounded by the table of options")
 }

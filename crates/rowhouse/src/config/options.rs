@@ -122,6 +122,9 @@ pub const OPTIONS: &[Opt] = &[
         "30s",
         "How long a database's connections beyond the first stay open unused.",
     ),
+    opt("backup_dir", Kind::Path, "", "Where backups lie, apart from the data; without it none are made."),
+    opt("backup_interval", Kind::Duration, "600s", "How often every database that has changed is backed up."),
+    opt("backup_keep", Kind::Integer(1, 10_000), "3", "How many backups are kept of each database."),
     opt(
         "sql_policy",
         Kind::Word(&["sqlite-rx", "standard"]),

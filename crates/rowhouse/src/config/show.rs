@@ -11,7 +11,7 @@ pub fn example() -> String {
     for option in OPTIONS {
         write!(out, "\n# {}\n# Takes {}.\n", option.about, option.kind.expected()).expect("into memory");
         let line = match (option.default, option.kind) {
-            ("", kind) => format!("# {} = {}", option.key, sample(kind)),
+            ("", kind) => format!("# {} = {}", option.key, sample(option.key, kind)),
             (default, _) => format!("{} = {}", option.key, quoted(option, default)),
         };
         writeln!(out, "{line}").expect("into memory");
@@ -48,8 +48,9 @@ pub(super) fn quoted(option: &Opt, default: &str) -> String {
     }
 }
 
-fn sample(kind: Kind) -> &'static str {
+fn sample(key: &str, kind: Kind) -> &'static str {
     match kind {
+        Kind::Path if key == "backup_dir" => "\"./backups\"",
         Kind::Integer(..) => "100000",
         Kind::Bytes(..) => "\"64MiB\"",
         Kind::Address => "\"tcp://127.0.0.1:5000\"",
