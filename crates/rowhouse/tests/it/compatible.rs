@@ -27,6 +27,7 @@ fn each_name_takes_every_flag_of_the_original() {
         let home = Home::new();
         let data = home.data();
         let data = data.to_str().expect("temporary directories have plain names");
+        ended(0, home.command_as("curve-keygen", &["--mode=server", "--curve-dir=keys", "--key-id=server"]));
         let command = home.command_as(
             name,
             &[
@@ -35,6 +36,14 @@ fn each_name_takes_every_flag_of_the_original() {
                 "--default-database=system.db",
                 "--database-map={\"users\": \"users.db\"}",
                 "--base-port=6000",
+                "--backup-dir=backups",
+                "--backup-interval=600",
+                "--curvezmq",
+                "--no-curvezmq",
+                "--zap",
+                "--no-zap",
+                "--curve-dir=keys",
+                "--key-id=server",
                 &format!("--data-directory={data}"),
                 "--no-auto-connect",
                 "--auto-connect",
@@ -48,7 +57,9 @@ fn each_name_takes_every_flag_of_the_original() {
         client.rows("user123", "CREATE TABLE t (x)");
         client.rows("users", "CREATE TABLE t (x)");
         client.rows("", "CREATE TABLE t (x)");
-        assert_eq!(client.health()["connection"]["max_connections"], 10);
+        let health = client.health();
+        assert_eq!(health["connection"]["max_connections"], 10);
+        assert_eq!(health["storage"]["backup_interval_seconds"].as_f64(), Some(600.0), "{health}");
         server.stop();
         assert_eq!(home.listing(), ["system.db", "user123.db", "users.db"]);
     }
@@ -60,6 +71,8 @@ fn each_short_flag_is_the_originals() {
     let home = Home::new();
     let map = format!("{{\"users\": \"{}\"}}", home.database("users").display());
     let flags = ["-l", "warning", "-a", "tcp://127.0.0.1:0", "-d", ":memory:", "-m", &map, "-p", "6000"];
+    let backups = ["-b", "backups", "-i", "60", "-c", "keys", "-k", "server"];
+    let flags = [&flags[..], &backups].concat();
     let server = Server::run(&home, home.command_as(NAMES[0], &flags));
     let mut client = Client::connect(&python, &server);
     client.rows("users", "CREATE TABLE t (x)");
@@ -128,6 +141,9 @@ fn limits_and_maps_that_make_no_sense_are_refused() {
         refuses(&["--database-map", map], &["--database-map"]);
     }
     refuses(&["--base-port", "abc"], &["--base-port"]);
+    refuses(&["--backup-dir", "b", "--backup-interval", "0"], &["--backup-interval"]);
+    let inside = ["--data-directory", "data", "--backup-dir", "data/b"];
+    refuses(&inside, &["--data-directory", "--backup-dir"]);
     refuses(&["--no-such-flag"], &["--no-such-flag"]);
 }
 
