@@ -21,12 +21,20 @@ pub(crate) struct Entrance {
     refused: AtomicU64,
 }
 
-/// A peer was let in: its place, which is free again when this is dropped.
+/// A peer was let in.
 #[derive(Debug)]
 pub(crate) struct Admission {
-    _place: Permit,
-    /// Where it may be revoked.
-    key: Option<(Arc<AllowedClients>, ClientKey)>,
+    /// Its place, which is free again when this is dropped.
+    pub(crate) place: Permit,
+    pub(crate) identity: Identity,
+}
+
+/// Who a peer is, as far as it has proved.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    key: Option<ClientKey>,
+    /// Where its key may be revoked.
+    listed: Option<Arc<AllowedClients>>,
 }
 
 // === impl Entrance ===
@@ -83,7 +91,8 @@ impl Entrance {
         peer: &MechanismPeerInfo,
         from: SocketAddr,
     ) -> Result<Admission, AuthenticationResult> {
-        let key = match &self.security {
+        let key = self.security.encrypts().then_some(peer.public_key);
+        let listed = match &self.security {
             Security::Plain | Security::Curve(_, Clients::Any) => None,
             // Whoever has the server's secret is the server's operator, who asks for its health.
             Security::Curve(keys, _) if *keys.0.public.as_bytes() == peer.public_key => None,
@@ -94,11 +103,11 @@ impl Entrance {
                     // Told so by the protocol: libzmq then stops connecting again and again.
                     return Err(AuthenticationResult::deny());
                 }
-                Some((allowed.clone(), peer.public_key))
+                Some(allowed.clone())
             }
         };
         match self.clients.try_acquire() {
-            Some(place) => Ok(Admission { _place: place, key }),
+            Some(place) => Ok(Admission { place, identity: Identity { key, listed } }),
             None => {
                 let limit = self.clients.status().limit;
                 self.observer.observe(&Event::ClientRefused { limit });
@@ -123,14 +132,19 @@ async fn refresh(allowed: &Arc<AllowedClients>) {
     let _ended = tokio::task::spawn_blocking(move || allowed.refresh()).await;
 }
 
-// === impl Admission ===
+// === impl Identity ===
 
-impl Admission {
+impl Identity {
+    /// The key that the peer has proved, if it encrypts.
+    pub(crate) fn key(&self) -> Option<ClientKey> {
+        self.key
+    }
+
     /// Waits until the peer's key is taken off the list.
     pub(crate) async fn revoked(&self) {
-        match &self.key {
-            Some((allowed, key)) => allowed.revoked(key).await,
-            None => std::future::pending().await,
+        match (&self.listed, &self.key) {
+            (Some(allowed), Some(key)) => allowed.revoked(key).await,
+            _ => std::future::pending().await,
         }
     }
 }

@@ -72,6 +72,13 @@ pub(crate) fn replaced(database: &str, held: SessionState) -> Fault {
     }
 }
 
+/// The request was part of a transaction that ended with its connection.
+pub(crate) fn transaction_lost() -> Fault {
+    let message = "the transaction of this request ended with the connection that it began on";
+    let hint = "begin again; if this was COMMIT, look first whether it was applied".to_owned();
+    Fault::new(Class::OperationalError, ErrorCode::TransactionLost, message).with_hint(Some(hint))
+}
+
 /// The peer holds too many transactions and temporary tables.
 pub(crate) fn too_many_sessions(limit: usize) -> Fault {
     let message =

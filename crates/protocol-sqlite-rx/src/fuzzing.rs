@@ -33,7 +33,6 @@ pub async fn echo<S: AsyncRead + AsyncWrite + Unpin>(
     loop {
         let request = transport.receive().await.map_err(|error| error.to_string())?;
         seen(&request.envelope, &request.payload);
-        let reply = request.payload.to_vec();
-        transport.send(request.envelope, reply).await.map_err(|error| error.to_string())?;
+        transport.send(request.envelope, request.payload).await.map_err(|error| error.to_string())?;
     }
 }

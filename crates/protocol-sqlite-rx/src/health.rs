@@ -98,6 +98,7 @@ fn metrics(shared: &Shared, status: &Status) -> Map {
     vec![
         pair("query_count", queries),
         pair("error_count", errors),
+        pair("resends_joined", counters.resends()),
         pair("last_query_time", last_query(shared)),
         pair("query_success_rate", rate),
         pair("queries_per_minute", queries as f64 / minutes),

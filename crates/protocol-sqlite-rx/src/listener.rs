@@ -1,5 +1,6 @@
 //! The listening socket: accepts peers within the limits, until drained.
 use crate::doorway::Guest;
+use crate::entrance::Admission;
 use crate::peer::Peer;
 use crate::shared::{Context, Shared};
 use crate::transport::{Bounds, Transport, TransportError, tune};
@@ -23,6 +24,9 @@ pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
 }
+
+/// Gives up on drop what peers left behind for a resend: none can come any more.
+struct Closing(Arc<Shared>);
 
 /// A listener could not be bound.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +63,7 @@ impl Listener {
         let drain = context.drain.clone();
         let shared = Arc::new(Shared::new(context, self.address));
         let peers = TaskTracker::new();
+        let closing = Closing(shared.clone());
         let accepting = async {
             loop {
                 self.accept(&shared, &peers).await;
@@ -67,9 +72,11 @@ impl Listener {
         tokio::select! {
             () = accepting => {}
             () = shared.entrance.keep_fresh() => {}
+            () = shared.resends.expire() => {}
             () = drain.draining() => {}
         }
         drop(self.socket);
+        drop(closing);
         peers.close();
         peers.wait().await;
     }
@@ -116,7 +123,7 @@ async fn serve(
         handshake_timeout: settings.handshake_timeout,
         write_timeout: settings.write_timeout,
     };
-    let (transport, admission) = tokio::select! {
+    let (transport, Admission { place, identity }) = tokio::select! {
         accepted = Transport::accept(stream, from, &shared.entrance, bounds) => accepted?,
         () = shared.context.drain.draining() => return Ok(()),
         () = guest.sent_away() => return Err(TransportError::Crowded),
@@ -124,10 +131,18 @@ async fn serve(
     drop(guest);
     let gateway = shared.context.gateway.clone();
     tokio::select! {
-        served = Peer::serve(transport, shared) => served,
-        () = admission.revoked() => {
+        served = Peer::serve(transport, place, identity.key(), shared) => served,
+        () = identity.revoked() => {
             gateway.tell(&Event::ClientRevoked { from });
             Err(TransportError::Revoked)
         }
+    }
+}
+
+// === impl Closing ===
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.resends.close();
     }
 }

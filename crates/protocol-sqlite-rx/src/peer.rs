@@ -1,18 +1,45 @@
 //! One peer, from its first request to goodbye: request, answer, request, answer.
-use crate::health;
+//!
+//! A request that can be sent again outlives its peer: it goes on alone, with the peer's session but
+//! without its connection and its place among the clients, until a resend asks for its outcome.
+use crate::curve::ClientKey;
+use crate::packing::Unpacked;
+use crate::resend::{Claim, Flight, Joined, Outcome};
 use crate::session::Session;
 use crate::shared::Shared;
 use crate::transport::{Packed, Transport, TransportError};
+use crate::{error, health};
 use bytes::Bytes;
-use rowhouse_types::ErrorCode;
-use rowhouse_wire::sqlite_rx::{BadEnvelope, Call, Fault, ReplyWriter, decode};
+use futures::FutureExt;
+use rowhouse_sync::Permit;
+use rowhouse_types::Request;
+use rowhouse_wire::sqlite_rx::{Call, Fault, Incoming, ReplyWriter};
+use std::mem;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::sleep_until;
 
+/// How long a reset may follow the end of a connection: a round trip to a client far away.
+const RESET_WAIT: Duration = Duration::from_millis(100);
+
 pub(crate) struct Peer {
-    transport: Transport,
+    /// `None` once the peer has left.
+    connection: Option<Connection>,
+    /// The key that the peer has proved, if it encrypts.
+    key: Option<ClientKey>,
     session: Session,
     shared: Arc<Shared>,
+    /// Whether no request has come yet: only the first can be a resend.
+    is_new: bool,
+    /// The request whose reply was written last, if it is to be seen whether the peer reads it.
+    written: Option<Flight<Session>>,
+}
+
+/// What a peer has while it is connected.
+struct Connection {
+    transport: Transport,
+    _place: Permit,
 }
 
 /// What ended the wait for a request.
@@ -22,19 +49,43 @@ enum Next {
     Drain,
 }
 
+/// SQL to run, and where.
+struct Work {
+    database: String,
+    request: Result<Request, Fault>,
+}
+
+/// A request that can be sent again, if it can.
+type Again = Option<Flight<Session>>;
+
+// === impl Peer ===
+
 impl Peer {
-    /// Serves one peer, which was let in, until it leaves or the server drains.
-    pub(crate) async fn serve(transport: Transport, shared: Arc<Shared>) -> Result<(), TransportError> {
+    /// Serves one peer, which was let in, until it leaves or the server drains, and then what it left
+    /// in flight.
+    pub(crate) async fn serve(
+        transport: Transport,
+        place: Permit,
+        key: Option<ClientKey>,
+        shared: Arc<Shared>,
+    ) -> Result<(), TransportError> {
+        let connection = Some(Connection { transport, _place: place });
         let session = Session::new(shared.clone());
-        let mut peer = Self { transport, session, shared };
+        let mut peer = Self { connection, key, session, shared, is_new: true, written: None };
         loop {
-            match peer.next().await? {
-                Next::Request(request) => peer.answer(request).await?,
-                Next::IdleTransaction => peer.session.expire(),
-                Next::Drain => break,
+            match peer.next().await {
+                Ok(Next::Request(request)) => peer.answer(request).await?,
+                Ok(Next::IdleTransaction) => peer.session.expire(),
+                Ok(Next::Drain) => break,
+                Err(error) => {
+                    peer.ended(&error).await;
+                    return Err(error);
+                }
             }
         }
-        peer.transport.close().await;
+        if let Some(connection) = peer.connection {
+            connection.transport.close().await;
+        }
         Ok(())
     }
 
@@ -49,79 +100,143 @@ impl Peer {
         Ok(tokio::select! {
             biased;
             () = self.shared.context.drain.draining() => Next::Drain,
-            request = self.transport.receive() => Next::Request(request?),
+            request = transport(&mut self.connection).receive() => Next::Request(request?),
             () = idle => Next::IdleTransaction,
         })
     }
 
-    /// Answers one request. When the peer leaves meanwhile, the request is interrupted.
+    /// Answers one request.
     async fn answer(&mut self, request: Packed) -> Result<(), TransportError> {
-        let Self { transport, session, shared } = self;
-        let reply = tokio::select! {
-            biased;
-            reply = reply(shared, session, request.payload) => reply,
-            error = transport.left() => return Err(error),
+        // It asks again, so it has read what it was told before.
+        self.written = None;
+        let is_first = mem::replace(&mut self.is_new, false);
+        let unpacking = self.shared.packing.unpack(self.key, request.payload);
+        let Unpacked { key, incoming } = unpacking.await;
+        let envelope = request.envelope;
+        let Incoming { database, identified, call } = match incoming {
+            Ok(incoming) => incoming,
+            Err(fault) => return self.refuse(envelope, &fault).await,
         };
-        let size = reply.len();
-        let packed =
-            offload(shared, size, move |shared| shared.with_envelope(|envelope| envelope.pack(&reply)));
-        let packed = packed.await;
-        self.transport.send(request.envelope, packed).await
+        let work = match call {
+            Call::Run(request) => Work { database, request },
+            Call::HealthCheck => {
+                let report = health::report(&self.shared, &database).await;
+                let reply = self.shared.packing.pack(report).await;
+                return self.deliver(envelope, reply, None).await;
+            }
+        };
+        let (reply, again) = if !identified || work.request.is_err() {
+            self.run(work, None).await?
+        } else if is_first {
+            match self.shared.resends.claim(key).await {
+                Claim::Run(flight) => self.run(work, Some(flight)).await?,
+                Claim::Join(joined) => self.join(joined).await?,
+                Claim::Answer(flight, outcome) => self.adopt(flight, outcome),
+                Claim::Lost => return self.refuse(envelope, &error::transaction_lost()).await,
+            }
+        } else {
+            let flight = self.shared.resends.begin(key, self.session.in_transaction());
+            self.run(work, Some(flight)).await?
+        };
+        self.deliver(envelope, reply, again).await
     }
-}
 
-/// Larger messages are packed and unpacked on a thread of their own, for that takes long enough to
-/// be felt by other peers.
-const OFFLOAD: usize = 32 * 1024;
-
-async fn offload<T: Send + 'static>(
-    shared: &Arc<Shared>,
-    size: usize,
-    work: impl FnOnce(&Shared) -> T + Send + 'static,
-) -> T {
-    if size < OFFLOAD {
-        return work(shared);
+    /// Runs a request. When the peer leaves meanwhile it goes on alone, as long as it may.
+    async fn run(&mut self, work: Work, again: Again) -> Result<(Bytes, Again), TransportError> {
+        self.shared.counters.query();
+        let Self { connection, session, shared, .. } = self;
+        let (reply, flight, error) = {
+            let mut running = pin!(run(shared, session, work));
+            let error = tokio::select! {
+                biased;
+                reply = &mut running => return Ok((reply, again)),
+                error = transport(connection).left() => error,
+            };
+            *connection = None;
+            let Some(flight) = again else { return Err(error) };
+            let Some(interrupted) = flight.detach() else { return Err(error) };
+            tokio::select! {
+                biased;
+                reply = &mut running => (reply, flight, error),
+                () = interrupted.wait() => return Err(error),
+            }
+        };
+        flight.finish(self.leave(reply));
+        Err(error)
     }
-    let shared = shared.clone();
-    let worked = tokio::task::spawn_blocking(move || work(&shared)).await;
-    worked.expect("neither packing nor decoding panics, whatever the bytes")
-}
 
-async fn reply(shared: &Arc<Shared>, session: &mut Session, payload: Bytes) -> Vec<u8> {
-    match try_reply(shared, session, payload).await {
-        Ok(reply) => reply,
-        Err(fault) => {
-            shared.counters.error();
-            ReplyWriter::fault(&fault)
+    /// Waits for the outcome of the request of which this peer's is the resend.
+    async fn join(&mut self, mut joined: Joined<Session>) -> Result<(Bytes, Again), TransportError> {
+        let outcome = tokio::select! {
+            biased;
+            outcome = joined.outcome() => outcome,
+            error = transport(&mut self.connection).left() => return Err(error),
+        };
+        // Without an outcome the server is being ended, and this peer with it.
+        let (flight, outcome) = outcome.ok_or(TransportError::Closed)?;
+        Ok(self.adopt(flight, outcome))
+    }
+
+    /// Goes on where a peer left that sent the same request.
+    fn adopt(&mut self, flight: Flight<Session>, outcome: Outcome<Session>) -> (Bytes, Again) {
+        self.shared.counters.resend();
+        self.session = outcome.session;
+        (outcome.reply, Some(flight))
+    }
+
+    /// What this peer leaves behind for a resend of its last request.
+    fn leave(&mut self, reply: Bytes) -> Outcome<Session> {
+        let session = mem::replace(&mut self.session, Session::new(self.shared.clone()));
+        Outcome { reply, in_transaction: session.in_transaction(), session }
+    }
+
+    async fn refuse(&mut self, envelope: Vec<Bytes>, fault: &Fault) -> Result<(), TransportError> {
+        self.shared.counters.error();
+        let reply = self.shared.packing.pack(ReplyWriter::fault(fault)).await;
+        self.deliver(envelope, reply, None).await
+    }
+
+    /// Sends a reply. What the peer cannot get for having left is kept for its resend.
+    async fn deliver(
+        &mut self,
+        envelope: Vec<Bytes>,
+        reply: Bytes,
+        again: Again,
+    ) -> Result<(), TransportError> {
+        let transport = transport(&mut self.connection);
+        let sent = match transport.left().now_or_never() {
+            None => transport.send(envelope, reply.clone()).await,
+            Some(error) => Err(error),
+        };
+        match (&sent, again) {
+            (Ok(()), again) => self.written = again.and_then(|flight| flight.written(reply)),
+            (Err(_), Some(flight)) => flight.finish(self.leave(reply)),
+            (Err(_), None) => {}
+        }
+        sent
+    }
+
+    /// The connection ended between two requests. If it did so before the last reply was read, that
+    /// is kept.
+    async fn ended(&mut self, error: &TransportError) {
+        let connection = self.connection.take().expect("it ends once");
+        let Some(flight) = self.written.take() else { return };
+        if error.is_reset() || connection.transport.is_reset_within(RESET_WAIT).await {
+            let left = self.leave(Bytes::new());
+            flight.unread(left.session, left.in_transaction);
         }
     }
 }
 
-async fn try_reply(shared: &Arc<Shared>, session: &mut Session, payload: Bytes) -> Result<Vec<u8>, Fault> {
-    let size = payload.len();
-    let incoming = offload(shared, size, move |shared| {
-        let limit = shared.context.settings.max_request_bytes;
-        let unpacked = shared.with_envelope(|envelope| envelope.unpack(&payload, limit));
-        decode(&unpacked.map_err(bad_envelope)?)
+fn transport(connection: &mut Option<Connection>) -> &mut Transport {
+    &mut connection.as_mut().expect("nothing is done for a peer that has left").transport
+}
+
+/// Runs SQL and packs its reply.
+async fn run(shared: &Arc<Shared>, session: &mut Session, work: Work) -> Bytes {
+    let reply = session.run(&work.database, work.request).await.unwrap_or_else(|fault| {
+        shared.counters.error();
+        ReplyWriter::fault(&fault)
     });
-    let incoming = incoming.await?;
-    match incoming.call {
-        Call::HealthCheck => Ok(health::report(shared, &incoming.database).await),
-        Call::Run(request) => {
-            shared.counters.query();
-            session.run(&incoming.database, request).await
-        }
-    }
-}
-
-fn bad_envelope(error: BadEnvelope) -> Fault {
-    let code = match error {
-        BadEnvelope::TooLarge { .. } => ErrorCode::RequestTooLarge,
-        _ => ErrorCode::MalformedRequest,
-    };
-    let hint = match error {
-        BadEnvelope::TooLarge { .. } => "send less at once, or ask the operator to raise max_request_bytes",
-        _ => "a request is zlib(msgpack(map)), as sqlite_rx clients send it",
-    };
-    Fault::router(code, format!("Error processing request: {error}")).with_hint(Some(hint.to_owned()))
+    shared.packing.pack(reply).await
 }

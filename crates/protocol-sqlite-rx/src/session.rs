@@ -136,6 +136,11 @@ impl Session {
         ran
     }
 
+    /// Whether it holds a transaction on any database.
+    pub(crate) fn in_transaction(&self) -> bool {
+        self.pinned.values().any(|pinned| pinned.borrowed.state() == SessionState::Transaction)
+    }
+
     /// When the next transaction has been idle too long.
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
         self.pinned.values().map(|pinned| pinned.until).min()

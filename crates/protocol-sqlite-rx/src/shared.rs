@@ -2,15 +2,17 @@
 use crate::curve::Security;
 use crate::doorway::Doorway;
 use crate::entrance::Entrance;
+use crate::packing::Packing;
+use crate::resend::Resends;
+use crate::session::Session;
 use rowhouse_engine::SqlPolicy;
 use rowhouse_gateway::{Backups, Gateway};
 use rowhouse_sync::{Drain, Limiter};
-use rowhouse_wire::sqlite_rx::Envelope;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio_util::sync::CancellationToken;
 
@@ -69,27 +71,27 @@ pub(crate) struct Shared {
     pub(crate) doorway: Doorway,
     pub(crate) started: Instant,
     pub(crate) counters: Counters,
+    pub(crate) packing: Arc<Packing>,
+    pub(crate) resends: Arc<Resends<Session>>,
     /// `None` where the platform does not tell.
     pub(crate) system: Mutex<Option<sysinfo::System>>,
-    envelopes: Mutex<Vec<Envelope>>,
 }
 
 /// What has been served since the start.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     queries: AtomicU64,
+    resends: AtomicU64,
     errors: AtomicU64,
     /// Microseconds since the Unix epoch, 0 for never.
     last_query: AtomicU64,
 }
 
-/// The most envelopes kept for reuse: more than can be at work at once on any machine.
-const ENVELOPES_MAX: usize = 64;
-
 // === impl Shared ===
 
 impl Shared {
     pub(crate) fn new(context: Context, address: SocketAddr) -> Self {
+        let packing = Packing::new(context.settings.max_request_bytes);
         Self {
             entrance: Entrance::new(
                 context.security.clone(),
@@ -101,21 +103,10 @@ impl Shared {
             address,
             started: Instant::now(),
             counters: Counters::default(),
+            packing: Arc::new(packing),
+            resends: Resends::new(),
             system: Mutex::new(sysinfo::System::new().ok()),
-            envelopes: Mutex::default(),
         }
-    }
-
-    /// Lends an envelope for as long as `work` takes.
-    pub(crate) fn with_envelope<T>(&self, work: impl FnOnce(&mut Envelope) -> T) -> T {
-        let kept = self.envelopes.lock().expect("never panics while locked").pop();
-        let mut envelope = kept.unwrap_or_default();
-        let result = work(&mut envelope);
-        let mut envelopes = self.envelopes.lock().expect("never panics while locked");
-        if envelopes.len() < ENVELOPES_MAX {
-            envelopes.push(envelope);
-        }
-        result
     }
 }
 
@@ -128,12 +119,21 @@ impl Counters {
         self.last_query.store(u64::try_from(now.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
+    pub(crate) fn resend(&self) {
+        self.resends.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn error(&self) {
         self.errors.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn queries(&self) -> u64 {
         self.queries.load(Ordering::Relaxed)
+    }
+
+    /// Requests that joined one like them, or got its answer.
+    pub(crate) fn resends(&self) -> u64 {
+        self.resends.load(Ordering::Relaxed)
     }
 
     pub(crate) fn errors(&self) -> u64 {

@@ -3,6 +3,7 @@
 //! Specification: ZMTP 3.1 (ZeroMQ RFC 37), socket type ROUTER towards REQ, DEALER and ROUTER.
 use crate::codec::Codec;
 use crate::entrance::{Admission, Entrance};
+use crate::reset;
 use bytes::BytesMut;
 use omq_proto::proto::connection::{Connection, ConnectionConfig, Event, Role};
 use omq_proto::{AuthenticationResult, Message, SocketType};
@@ -103,6 +104,15 @@ pub(crate) fn tune(socket: &TcpStream) -> Result<(), TransportError> {
     Ok(())
 }
 
+// === impl TransportError ===
+
+impl TransportError {
+    /// Whether the connection was reset or lost, rather than ended in order.
+    pub(crate) fn is_reset(&self) -> bool {
+        matches!(self, Self::Io(_))
+    }
+}
+
 // === impl Transport ===
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
@@ -199,9 +209,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
     pub(crate) async fn send(
         &mut self,
         envelope: Vec<bytes::Bytes>,
-        payload: Vec<u8>,
+        payload: bytes::Bytes,
     ) -> Result<(), TransportError> {
-        let frames = envelope.into_iter().chain([payload.into()]);
+        let frames = envelope.into_iter().chain([payload]);
         self.codec.queue(Message::multipart(frames)).await?;
         self.flush().await
     }
@@ -262,6 +272,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
             codec.advance_transmit(written);
         }
         Ok(())
+    }
+}
+
+impl Transport {
+    /// Whether the connection, which has ended in order, is reset within `wait`: the peer had closed
+    /// it before it was sent what was written last.
+    pub(crate) async fn is_reset_within(&self, wait: Duration) -> bool {
+        reset::within(&self.stream, wait).await
     }
 }
 

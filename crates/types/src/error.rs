@@ -71,6 +71,8 @@ error_codes! {
     StatementTimeout = "statement_timeout",
     /// The transaction was idle too long and was rolled back.
     TransactionTimeout = "transaction_timeout",
+    /// The transaction ended with the connection that it began on.
+    TransactionLost = "transaction_lost",
     /// The statement was interrupted because its client left, and did not apply.
     Cancelled = "cancelled",
     /// The result has more rows or bytes than allowed.

@@ -1,5 +1,5 @@
-//! Requests: a msgpack map with `query`, `params`, `execute_many`, `execute_script` and, from
-//! clients that know many databases, `database_name`.
+//! Requests: a msgpack map with `client_id`, `query`, `params`, `execute_many`, `execute_script` and,
+//! from clients that know many databases, `database_name`.
 //!
 //! The order of the checks is the order in which the original finds fault, for clients compare texts.
 use super::fault::{Class, Fault};
@@ -24,6 +24,9 @@ const HEALTH_CHECK: &str = "HEALTH_CHECK";
 pub struct Incoming {
     /// The database's name as the client wrote it; empty means the default database. Not validated.
     pub database: String,
+    /// Whether the client says which it is: `client_id`, a text that is not empty. Of the text nothing
+    /// is kept, for requests of equal bytes have equal ids.
+    pub identified: bool,
     /// What is asked of it.
     pub call: Call,
 }
@@ -68,11 +71,13 @@ pub fn decode(body: &[u8]) -> Result<Incoming, Fault> {
     };
     let fields = Fields { pairs };
     let database = database_name(fields.get("database_name"))?;
+    let is_id = |id: &&ValueRef<'_>| matches!(id, ValueRef::String(text) if !text.as_bytes().is_empty());
+    let identified = fields.get("client_id").filter(is_id).is_some();
     let call = match fields.get("query") {
         Some(ValueRef::String(query)) if query.as_str() == Some(HEALTH_CHECK) => Call::HealthCheck,
         _ => Call::Run(fields.request()),
     };
-    Ok(Incoming { database, call })
+    Ok(Incoming { database, identified, call })
 }
 
 fn database_name(value: Option<&ValueRef<'_>>) -> Result<String, Fault> {

@@ -63,6 +63,20 @@ fn health_is_asked_exactly_so() {
 }
 
 #[test]
+fn a_client_is_identified_by_a_text_that_is_not_empty() {
+    let identified = |id: Msgpack| {
+        let pairs = [("query", "q".into()), ("client_id", id)];
+        decode(&body(&pairs)).expect("well formed").identified
+    };
+    assert!(identified("python@host_1".into()));
+    assert!(identified("x".repeat(100_000).into()));
+    for nobody in ["".into(), Msgpack::Nil, 7.into(), Msgpack::Binary(vec![1]), Msgpack::Array(vec![])] {
+        assert!(!identified(nobody));
+    }
+    assert!(!decode(&body(&[("query", "q".into())])).expect("well formed").identified);
+}
+
+#[test]
 fn missing_keys_and_wrong_types_are_told_as_python_tells_them() {
     assert_eq!(text_of(run(&body(&[("query", "x".into())]))), "KeyError: 'execute_many'");
     let flags = [("execute_many", Msgpack::from(false)), ("execute_script", Msgpack::from(false))];
