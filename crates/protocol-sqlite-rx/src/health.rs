@@ -90,7 +90,7 @@ fn key(target: &Target) -> String {
 }
 
 fn metrics(shared: &Shared, status: &Status) -> Map {
-    let counters = &shared.counters;
+    let (counters, waiting) = (&shared.counters, shared.resends.waiting());
     let (queries, errors) = (counters.queries(), counters.errors());
     let rate =
         if queries == 0 { 100.0 } else { 100.0 * queries.saturating_sub(errors) as f64 / queries as f64 };
@@ -99,6 +99,8 @@ fn metrics(shared: &Shared, status: &Status) -> Map {
         pair("query_count", queries),
         pair("error_count", errors),
         pair("resends_joined", counters.resends()),
+        pair("requests_detached", waiting.detached),
+        pair("replies_kept", waiting.kept),
         pair("last_query_time", last_query(shared)),
         pair("query_success_rate", rate),
         pair("queries_per_minute", queries as f64 / minutes),

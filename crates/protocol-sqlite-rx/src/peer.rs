@@ -128,7 +128,11 @@ impl Peer {
         let (reply, again) = if !identified || work.request.is_err() {
             self.run(work, None).await?
         } else if is_first {
-            match self.shared.resends.claim(key).await {
+            let claim = self.shared.resends.claim(key).await;
+            if matches!(claim, Claim::Join(_) | Claim::Answer(..)) {
+                self.shared.counters.resend();
+            }
+            match claim {
                 Claim::Run(flight) => self.run(work, Some(flight)).await?,
                 Claim::Join(joined) => self.join(joined).await?,
                 Claim::Answer(flight, outcome) => self.adopt(flight, outcome),
@@ -179,7 +183,6 @@ impl Peer {
 
     /// Goes on where a peer left that sent the same request.
     fn adopt(&mut self, flight: Flight<Session>, outcome: Outcome<Session>) -> (Bytes, Again) {
-        self.shared.counters.resend();
         self.session = outcome.session;
         (outcome.reply, Some(flight))
     }

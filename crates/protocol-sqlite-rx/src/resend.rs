@@ -28,7 +28,7 @@ mod key;
 mod table;
 
 pub(crate) use key::{Key, Keys};
-pub(crate) use table::Outcome;
+pub(crate) use table::{Outcome, Waiting};
 
 use bytes::Bytes;
 use std::convert::Infallible;
@@ -144,6 +144,11 @@ impl<S> Resends<S> {
     /// Gives up what no peer attends: nobody can send it here again.
     pub(crate) fn close(&self) {
         self.step(|table, _| table.close());
+    }
+
+    /// What waits for a resend now.
+    pub(crate) fn waiting(&self) -> Waiting {
+        self.step(|table, _| table.waiting())
     }
 
     /// Takes one step. What it gives up is dropped after the lock.

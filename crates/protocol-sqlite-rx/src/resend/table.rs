@@ -52,6 +52,15 @@ pub(crate) struct Outcome<S> {
     pub(crate) in_transaction: bool,
 }
 
+/// How much waits for a resend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    /// Requests in flight whose peers have left.
+    pub(crate) detached: usize,
+    /// Outcomes whose peers left before they had the reply.
+    pub(crate) kept: usize,
+}
+
 /// Names one flight in one owner's hands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
@@ -282,6 +291,12 @@ impl<S> Table<S> {
                 self.given_up.push(flight.state);
             }
         }
+    }
+
+    /// What waits for a resend.
+    pub(super) fn waiting(&self) -> Waiting {
+        let [detached, kept] = [Queue::Detached, Queue::Kept].map(|queue| self.queue(queue).len());
+        Waiting { detached, kept }
     }
 
     /// What was given up since the last call, to be dropped where no lock is held.

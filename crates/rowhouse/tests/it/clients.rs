@@ -30,6 +30,23 @@ fn hostile_bytes_are_refused_and_everybody_else_is_served() {
 }
 
 #[test]
+fn what_clients_send_again_is_executed_exactly_once() {
+    let Some(python) = Python::find() else { return };
+    let home = Home::new();
+    let server = Server::start(&home, &["--default-database", "system.db"]);
+    python.script("resend.py", &[server.address()]);
+    server.stop();
+}
+
+#[test]
+fn a_timeout_is_told_across_resends_and_means_not_applied() {
+    let Some(python) = Python::find() else { return };
+    let home = Home::new();
+    let server = Server::start(&home, &["--default-database", "system.db", "--set", "statement_timeout=4s"]);
+    python.script("resend.py", &[server.address(), "--timeout"]);
+}
+
+#[test]
 fn a_hundred_first_requests_for_one_name_create_it_once_and_all_succeed() {
     let Some(python) = Python::find() else { return };
     let home = Home::new();

@@ -90,3 +90,17 @@ fn what_takes_too_long_is_interrupted_and_every_database_still_closes() {
     assert!(text(&output).contains("drain_timeout"), "{}", text(&output));
     assert_eq!(home.listing(), ["idle.db", "slow.db"]);
 }
+
+/// Its client can send it again to the next server only, which must be the first to apply it.
+#[test]
+fn what_waits_for_a_resend_is_interrupted_and_not_applied() {
+    let Some(python) = Python::find() else { return };
+    let home = Home::new();
+    let server = Server::start(&home, &["--default-database", "system.db"]);
+    python.script("resend.py", &[server.address(), "--leave"]);
+    server.stop();
+    assert_eq!(home.listing(), ["system.db"]);
+    let server = Server::start(&home, &["--default-database", "system.db"]);
+    let mut client = Client::connect(&python, &server);
+    assert_eq!(client.rows("", "SELECT count(*) FROM resent"), json!([[0]]));
+}

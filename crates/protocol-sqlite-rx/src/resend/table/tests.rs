@@ -207,6 +207,7 @@ fn what_nobody_asks_for_again_is_given_up_when_the_window_ends() {
     let mut interrupted = bench.detach(running).expect("there is room");
     let _interrupted = bench.detach(done);
     bench.finish(done, outcome(7));
+    assert_eq!(bench.table.waiting(), Waiting { detached: 1, kept: 1 });
     bench.pass(WINDOW - Duration::from_millis(1));
     assert_eq!(bench.table.next_deadline(), Some(bench.now + Duration::from_millis(1)));
     assert!(bench.sessions_given_up().is_empty());
