@@ -2,8 +2,10 @@
 //!
 //! Invariants: there are never more than the limit; a newcomer always gets a place, for which the oldest
 //! of the address with the most of them is sent away. So those who connect and then say nothing take
-//! nobody's place but each other's, and none of a client's.
+//! nobody's place but each other's, and none of a client's. With IPv6, an address is its network (/64):
+//! who has one has all of it.
 use rowhouse_sync::{Limiter, Permit};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -21,16 +23,23 @@ pub(crate) struct Doorway {
 #[derive(Debug)]
 pub(crate) struct Guest {
     doorway: Doorway,
-    host: IpAddr,
+    host: Host,
     number: u64,
     sent_away: CancellationToken,
     _place: Permit,
 }
 
+/// An address, as far as it tells one from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Host {
+    Address([u8; 4]),
+    Network([u8; 8]),
+}
+
 /// By address, in the order of arrival: those who were not sent away.
 #[derive(Debug, Default)]
 struct Waiting {
-    hosts: HashMap<IpAddr, BTreeMap<u64, CancellationToken>>,
+    hosts: HashMap<Host, BTreeMap<u64, CancellationToken>>,
     arrived: u64,
 }
 
@@ -56,6 +65,7 @@ impl Doorway {
             }
         };
         let sent_away = CancellationToken::new();
+        let host = Host::of(host);
         let number = self.lock().arrive(host, sent_away.clone());
         (Guest { doorway: self.clone(), host, number, sent_away, _place: place }, crowded)
     }
@@ -80,16 +90,30 @@ impl Drop for Guest {
     }
 }
 
+// === impl Host ===
+
+impl Host {
+    fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Self::Address(address.octets()),
+            IpAddr::V6(address) => {
+                let [a, b, c, d, e, f, g, h, ..] = address.octets();
+                Self::Network([a, b, c, d, e, f, g, h])
+            }
+        }
+    }
+}
+
 // === impl Waiting ===
 
 impl Waiting {
-    fn arrive(&mut self, host: IpAddr, sent_away: CancellationToken) -> u64 {
+    fn arrive(&mut self, host: Host, sent_away: CancellationToken) -> u64 {
         self.arrived += 1;
         self.hosts.entry(host).or_default().insert(self.arrived, sent_away);
         self.arrived
     }
 
-    fn leave(&mut self, host: IpAddr, number: u64) {
+    fn leave(&mut self, host: Host, number: u64) {
         if let Some(guests) = self.hosts.get_mut(&host) {
             guests.remove(&number);
             if guests.is_empty() {
@@ -99,7 +123,9 @@ impl Waiting {
     }
 
     fn send_away_oldest(&mut self) {
-        let crowd = self.hosts.iter_mut().max_by_key(|(_, guests)| guests.len());
+        // Of addresses with as many, the one with the oldest.
+        let rank = |guests: &BTreeMap<u64, _>| (guests.len(), Reverse(guests.keys().next().copied()));
+        let crowd = self.hosts.iter_mut().max_by_key(|(_, guests)| rank(guests));
         // Those sent away before may not have left yet, and be all there are.
         let Some((&host, guests)) = crowd else { return };
         let Some((number, sent_away)) = guests.pop_first() else { return };
@@ -162,6 +188,20 @@ mod tests {
             crowd = second;
             second = guest;
         }
+    }
+
+    #[tokio::test]
+    async fn of_many_addresses_the_oldest_leaves_and_a_network_is_one() {
+        let doorway = doorway(3);
+        let (oldest, _) = doorway.enter(host(1)).await;
+        let (newer, _) = doorway.enter(host(2)).await;
+        let (_newest, _) = doorway.enter(host(3)).await;
+        assert!(futures::poll!(Box::pin(doorway.enter(host(4)))).is_pending());
+        assert!(must_leave(&oldest) && !must_leave(&newer));
+        let v6 = |text: &str| Host::of(text.parse().expect("an address"));
+        assert_eq!(v6("2001:db8:0:1::1"), v6("2001:db8:0:1:ffff::2"));
+        assert_ne!(v6("2001:db8:0:1::1"), v6("2001:db8:0:2::1"));
+        assert_eq!(v6("::ffff:10.0.0.1"), Host::of(host(1)));
     }
 
     #[tokio::test]

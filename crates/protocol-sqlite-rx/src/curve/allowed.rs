@@ -1,8 +1,10 @@
 //! The public keys of the clients that are let in: the files `*.key` of one directory.
 //!
-//! Invariants: what cannot be read lets nobody in; a change of the directory is seen by the next peer that
-//! shakes hands, a change inside a file, or of the rights of peers that are in, within [`RECHECK`].
-use super::files::read_public;
+//! Invariants: what is not there or may not be read lets nobody in; a change of the directory is seen by
+//! the next peer that shakes hands, a change inside a file, or of the rights of peers that are in, within
+//! [`RECHECK`]. While the system fails to read at all (out of files, say), the list stays as it was: who
+//! uses up what there is must not have others thrown out.
+use super::files::{KeyError, read_public};
 use std::collections::HashSet;
 use std::collections::hash_map::DefaultHasher;
 use std::fs::Metadata;
@@ -78,12 +80,17 @@ impl AllowedClients {
     ///
     /// When the directory cannot be read.
     pub fn load(directory: PathBuf) -> Result<Self, AllowedError> {
-        let look = match Look::at(&directory) {
-            Ok(look) => look,
-            Err(source) => return Err(AllowedError { directory, source }),
+        let read = || {
+            let look = Look::at(&directory)?;
+            let keys = look.keys()?;
+            Ok((look.into_reading(), keys))
         };
-        let keys = watch::Sender::new(Arc::new(look.keys()));
-        Ok(Self { read: Mutex::new(look.into_reading()), directory, keys })
+        match read() {
+            Ok((reading, keys)) => {
+                Ok(Self { read: Mutex::new(reading), directory, keys: watch::Sender::new(Arc::new(keys)) })
+            }
+            Err(source) => Err(AllowedError { directory, source }),
+        }
     }
 
     /// How many keys there are.
@@ -130,17 +137,29 @@ impl AllowedClients {
                 return;
             }
             Ok(look) => look,
-            Err(error) => {
+            Err(error) if is_certain(&error) => {
                 if !self.keys.borrow().is_empty() {
-                    tracing::warn!(%error, "the list of allowed clients cannot be read: nobody is let in");
+                    tracing::warn!(%error, "the list of authorized clients cannot be read: nobody is let in");
                 }
                 Look::nothing()
             }
+            Err(error) => return self.keep(&mut read, &error),
         };
-        let keys = look.keys();
+        let keys = match look.keys() {
+            Ok(keys) => keys,
+            Err(error) => return self.keep(&mut read, &error),
+        };
         *read = look.into_reading();
         drop(read);
         self.publish(keys);
+    }
+
+    /// Goes by what was read before, and reads again at the next occasion.
+    fn keep(&self, read: &mut Reading, error: &io::Error) {
+        if !read.unsure {
+            tracing::warn!(%error, "the list of authorized clients cannot be read now: it stays as it was");
+        }
+        read.unsure = true;
     }
 
     fn publish(&self, keys: HashSet<ClientKey>) {
@@ -153,7 +172,7 @@ impl AllowedClients {
             changed
         });
         if changed {
-            tracing::info!(count, "the list of allowed clients changed");
+            tracing::info!(count, "the list of authorized clients changed");
         }
     }
 }
@@ -193,16 +212,23 @@ impl Look {
         Self { directory: 0, files: 0, paths: Vec::new(), newest: Duration::ZERO }
     }
 
-    fn keys(&self) -> HashSet<ClientKey> {
-        let key = |path: &PathBuf| match read_public(path) {
-            Ok(key) => Some(*key.as_bytes()),
-            Err(error) => {
-                let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-                tracing::warn!("an allowed client's key is skipped: {error}: {cause}");
-                None
+    /// Reads every file; the error is one that says nothing of the file.
+    fn keys(&self) -> io::Result<HashSet<ClientKey>> {
+        let mut keys = HashSet::with_capacity(self.paths.len());
+        for path in &self.paths {
+            match read_public(path) {
+                Ok(key) => {
+                    keys.insert(*key.as_bytes());
+                }
+                Err(KeyError::Unreadable { source, .. }) if !is_certain(&source) => return Err(source),
+                Err(error) => {
+                    let cause =
+                        std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+                    tracing::warn!("an authorized client's key is skipped: {error}: {cause}");
+                }
             }
-        };
-        self.paths.iter().filter_map(key).collect()
+        }
+        Ok(keys)
     }
 
     fn into_reading(self) -> Reading {
@@ -214,6 +240,15 @@ impl Look {
             unsure: now.abs_diff(self.newest) <= CLOCK_GRAIN,
         }
     }
+}
+
+/// Whether an error is about the file itself; others are about the system, and pass.
+fn is_certain(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    let certain =
+        [Kind::NotFound, Kind::PermissionDenied, Kind::NotADirectory, Kind::IsADirectory, Kind::InvalidInput];
+    // A circle of links has no kind of its own in stable Rust.
+    certain.contains(&error.kind()) || error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
 }
 
 /// What is another number after a change.

@@ -47,6 +47,14 @@ fn a_timeout_is_told_across_resends_and_means_not_applied() {
 }
 
 #[test]
+fn who_connects_and_says_nothing_keeps_no_client_out() {
+    let Some(python) = Python::find() else { return };
+    let home = Home::new();
+    let server = Server::start(&home, &["3"]);
+    python.script("silent.py", &[server.address(), "3"]);
+}
+
+#[test]
 fn a_hundred_first_requests_for_one_name_create_it_once_and_all_succeed() {
     let Some(python) = Python::find() else { return };
     let home = Home::new();

@@ -12,6 +12,7 @@ mod data_directory;
 mod documentation;
 mod encryption;
 mod files;
+mod library;
 mod packaging;
 mod scenarios;
 mod shutdown;

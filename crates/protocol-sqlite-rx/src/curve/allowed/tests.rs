@@ -37,6 +37,7 @@ fn what_is_no_key_is_skipped_and_the_others_are_read() {
     fs::write(list.home.path().join("bad.key"), "public-key = \"short\"").expect("a file");
     fs::create_dir(list.home.path().join("directory.key")).expect("a directory");
     std::os::unix::fs::symlink("nowhere", list.home.path().join("dangling.key")).expect("a link");
+    std::os::unix::fs::symlink("circle.key", list.home.path().join("circle.key")).expect("a link");
     list.allowed.refresh();
     assert!(list.allowed.has(&key(&one)));
     assert_eq!(list.allowed.count(), 1);
@@ -77,6 +78,24 @@ fn without_its_directory_nobody_is_let_in_until_it_is_back() {
     fs::rename(&away, &here).expect("a rename");
     list.allowed.refresh();
     assert!(list.allowed.has(&key(&one)));
+}
+
+#[test]
+fn a_lack_of_files_or_memory_throws_nobody_out() {
+    use rustix::io::Errno;
+    for lack in [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::IO, Errno::INTR] {
+        assert!(!is_certain(&lack.into()), "{lack}");
+    }
+    let one = CurveKeypair::generate();
+    let list = list(&[("one.key", &one)]);
+    let mut read = list.allowed.read.lock().expect("nobody panicked");
+    list.allowed.keep(&mut read, &Errno::MFILE.into());
+    assert!(read.unsure);
+    drop(read);
+    assert!(list.allowed.has(&key(&one)));
+    fs::remove_file(list.home.path().join("one.key")).expect("it is there");
+    list.allowed.refresh();
+    assert!(!list.allowed.has(&key(&one)));
 }
 
 #[test]
