@@ -1,6 +1,6 @@
 """Strangers crowd the door while authorized clients work: no request of theirs fails.
 
-`crowd.py ADDRESS CURVE_DIR`: the server has --curvezmq and --zap, and room for few handshakes at once.
+`crowd.py ADDRESS CURVE_DIR`: the server has --curvezmq and --zap, and lets who connects wait for ever.
 """
 
 import collections
