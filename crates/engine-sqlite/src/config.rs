@@ -8,6 +8,9 @@ use std::time::Duration;
 pub struct Config {
     /// Where databases live that are found by name. It is created if missing.
     pub data_directory: Option<PathBuf>,
+    /// Where is put what does not fit in memory while a statement runs; it is created if missing. SQLite
+    /// has one such place per process. Where the system puts it if there is none.
+    pub temporary_directory: Option<PathBuf>,
     /// What a commit waits for.
     pub synchronous: Synchronous,
     /// How long a statement waits for a lock another process holds, its deadline permitting.
@@ -43,6 +46,9 @@ pub struct Limits {
     pub sql_bytes: u32,
     /// The longest pattern of `LIKE` and `GLOB`, in bytes.
     pub pattern_bytes: u32,
+    /// The most one statement may write to disk, temporary files included, and the most the temporary
+    /// tables of one connection may take, in bytes.
+    pub written_bytes: u64,
     /// The largest database, in bytes, rounded down to whole pages.
     pub database_bytes: Option<u64>,
     /// The pages in the write-ahead log after which a commit empties it into the database. Whoever
@@ -58,6 +64,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             data_directory: None,
+            temporary_directory: None,
             synchronous: Synchronous::default(),
             busy_timeout: Duration::from_secs(5),
             lanes: NonZeroU32::new(8).expect("not zero"),
@@ -89,6 +96,7 @@ impl Default for Limits {
             value_bytes: 64 << 20,
             sql_bytes: 4 << 20,
             pattern_bytes: 1_000,
+            written_bytes: 4 << 30,
             database_bytes: None,
             wal_pages: 256,
             wal_bytes: 4 << 20,

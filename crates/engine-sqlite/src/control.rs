@@ -12,6 +12,8 @@ pub(crate) struct Control {
     /// Nanoseconds since `epoch`; `u64::MAX` is never.
     deadline: AtomicU64,
     cancelled: AtomicBool,
+    /// The bytes it might have written and has exceeded; 0 is not at all.
+    overspent: AtomicU64,
     state: AtomicU8,
 }
 
@@ -20,6 +22,10 @@ pub(crate) struct Control {
 pub(crate) enum Stop {
     Deadline,
     Cancelled,
+    /// It has written more than the `most` bytes it may.
+    Overspent {
+        most: u64,
+    },
 }
 
 // === impl Control ===
@@ -30,6 +36,7 @@ impl Control {
             epoch: Instant::now(),
             deadline: AtomicU64::new(u64::MAX),
             cancelled: AtomicBool::new(false),
+            overspent: AtomicU64::new(0),
             state: AtomicU8::new(0),
         }
     }
@@ -41,16 +48,26 @@ impl Control {
         });
         self.deadline.store(nanos, Ordering::SeqCst);
         self.cancelled.store(false, Ordering::SeqCst);
+        self.overspent.store(0, Ordering::SeqCst);
     }
 
     pub(crate) fn cancel(&self) {
         self.cancelled.store(true, Ordering::SeqCst);
     }
 
+    /// Tells that it has written more than the `most` bytes it may.
+    pub(crate) fn overspend(&self, most: u64) {
+        self.overspent.store(most.max(1), Ordering::SeqCst);
+    }
+
     /// Why the request must stop, if it must.
     pub(crate) fn stop(&self) -> Option<Stop> {
         if self.cancelled.load(Ordering::Relaxed) {
             return Some(Stop::Cancelled);
+        }
+        let most = self.overspent.load(Ordering::Relaxed);
+        if most != 0 {
+            return Some(Stop::Overspent { most });
         }
         let deadline = self.deadline.load(Ordering::Relaxed);
         if deadline == u64::MAX {
@@ -86,6 +103,7 @@ impl From<Stop> for EngineError {
         match stop {
             Stop::Deadline => Self::TimedOut,
             Stop::Cancelled => Self::Cancelled,
+            Stop::Overspent { most } => crate::errors::overspent(most),
         }
     }
 }

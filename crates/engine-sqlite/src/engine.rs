@@ -43,9 +43,12 @@ impl SqliteEngine {
     ///
     /// # Errors
     ///
-    /// When the data directory can neither be found nor be created.
+    /// When the data directory, or the one for temporary files, can neither be found nor be created.
     pub fn new(config: Config, executor: Executor) -> io::Result<Self> {
         let files = Files::new(config.data_directory.as_deref())?;
+        if let Some(directory) = &config.temporary_directory {
+            crate::hardening::put_temporaries_in(directory)?;
+        }
         let memory_prefix = RandomState::new().hash_one("rowhouse");
         let config = Arc::new(config);
         let (files, occupancy) = (Arc::new(files), Occupancy::default());

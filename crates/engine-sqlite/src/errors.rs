@@ -29,6 +29,12 @@ pub(crate) fn too_many_waiting() -> EngineError {
     EngineError::Statement { condition: Condition::Busy, message, native: ffi::SQLITE_BUSY }
 }
 
+/// A statement wrote more than it may.
+pub(crate) fn overspent(most: u64) -> EngineError {
+    let message = format!("statement writes more than {most} bytes to disk, temporary files included");
+    EngineError::Statement { condition: Condition::Full, message, native: ffi::SQLITE_FULL }
+}
+
 /// Storage failed outside of SQLite.
 pub(crate) fn storage(error: impl Into<io::Error>) -> EngineError {
     EngineError::Storage(Arc::new(error.into()))

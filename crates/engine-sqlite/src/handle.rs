@@ -211,7 +211,7 @@ impl Handle {
     fn wal_checkpoint(&self, mode: &str) -> rusqlite::Result<(i64, LogLength)> {
         self.watch.mask(true);
         self.gatekeeper.admit(Author::House);
-        let result = self.connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
+        let result = self.connection.query_row(&format!("PRAGMA main.wal_checkpoint({mode})"), [], |row| {
             Ok((row.get(0)?, LogLength { pages: row.get(1)?, moved: row.get(2)? }))
         });
         self.gatekeeper.admit(Author::Client(self.policy));

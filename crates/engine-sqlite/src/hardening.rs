@@ -1,10 +1,14 @@
 //! What every connection is made to be before it sees foreign SQL.
 use crate::authorizer::Gatekeeper;
 use crate::config::Config;
+use crate::functions::guard;
 use crate::watch::Watch;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,7 +41,20 @@ pub(crate) fn harden(
     callbacks(connection, config, gatekeeper, watch)?;
     limits(connection, config)?;
     settings(connection)?;
+    guard(connection, bytes(config.limits.value_bytes))?;
     pragmas(connection, storage, config)
+}
+
+/// Tells SQLite where to put what does not fit in memory: in `directory`, which only we may read.
+///
+/// It holds for the process: SQLite knows one such place.
+pub(crate) fn put_temporaries_in(directory: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    let directory = directory.canonicalize()?;
+    let path = directory.to_str().ok_or(io::ErrorKind::InvalidInput)?.replace('\'', "''");
+    let told = Connection::open_in_memory()
+        .and_then(|connection| connection.execute_batch(&format!("PRAGMA temp_store_directory='{path}'")));
+    told.map_err(io::Error::other)
 }
 
 /// Hardens a connection that will see SQL of our own only, but perhaps a stranger's file.
@@ -69,9 +86,13 @@ fn callbacks(
     watch: &Arc<Watch>,
 ) -> rusqlite::Result<()> {
     let patience = config.busy_timeout;
+    let most = config.limits.written_bytes;
     let (at_progress, at_lock) = (watch.clone(), watch.clone());
     let mut since = Instant::now();
-    connection.progress_handler(LOOK_EVERY, Some(move || at_progress.must_stop()))?;
+    connection.progress_handler(
+        LOOK_EVERY,
+        Some(move || at_progress.must_stop() || at_progress.overspends(most)),
+    )?;
     connection.busy_handler(Some(move |tries: i32| {
         if tries == 0 {
             since = Instant::now();
@@ -95,7 +116,6 @@ fn callbacks(
 }
 
 fn limits(connection: &Connection, config: &Config) -> rusqlite::Result<()> {
-    let bytes = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
     for (limit, value) in [
         (Limit::SQLITE_LIMIT_LENGTH, bytes(config.limits.value_bytes)),
         (Limit::SQLITE_LIMIT_SQL_LENGTH, bytes(config.limits.sql_bytes)),
@@ -127,16 +147,26 @@ fn pragmas(connection: &Connection, storage: Storage, config: &Config) -> rusqli
         tracing::debug!(%in_force, "the database has no write-ahead log");
     }
     connection.execute_batch(&format!(
-        "PRAGMA synchronous={}; PRAGMA temp_store=MEMORY; PRAGMA cell_size_check=ON; PRAGMA mmap_size=0; \
+        "PRAGMA synchronous={}; PRAGMA temp_store=FILE; PRAGMA cell_size_check=ON; PRAGMA mmap_size=0; \
          PRAGMA wal_autocheckpoint={}; PRAGMA journal_size_limit={};",
         config.synchronous.as_str(),
         config.limits.wal_pages,
         config.limits.wal_bytes,
     ))?;
     if let Some(bytes) = config.limits.database_bytes {
-        let page: u32 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
-        let pages = (bytes / u64::from(page.max(1))).max(1);
-        connection.execute_batch(&format!("PRAGMA max_page_count={pages}"))?;
+        bound(connection, "main", bytes)?;
     }
-    Ok(())
+    bound(connection, "temp", config.limits.written_bytes)
+}
+
+/// Bounds the pages of one of the connection's databases.
+fn bound(connection: &Connection, schema: &str, bytes: u64) -> rusqlite::Result<()> {
+    let page: u32 = connection.query_row(&format!("PRAGMA {schema}.page_size"), [], |row| row.get(0))?;
+    // SQLite does not take a number beyond its own.
+    let pages = (bytes / u64::from(page.max(1))).clamp(1, u64::from(u32::MAX - 1));
+    connection.execute_batch(&format!("PRAGMA {schema}.max_page_count={pages}"))
+}
+
+fn bytes(n: u32) -> i32 {
+    i32::try_from(n).unwrap_or(i32::MAX)
 }

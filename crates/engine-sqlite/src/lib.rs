@@ -21,6 +21,7 @@ mod engine;
 mod errors;
 mod executor;
 mod files;
+mod functions;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod group;
@@ -34,6 +35,7 @@ mod output;
 mod perform;
 mod pipe;
 mod restore;
+mod spent;
 mod text;
 mod turn;
 mod watch;

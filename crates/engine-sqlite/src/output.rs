@@ -13,6 +13,9 @@ use std::sync::Arc;
 const CHUNK_ROWS: usize = 512;
 const CHUNK_BYTES: usize = 64 << 10;
 
+/// What a value takes beside its text or bytes, about: rows of nothing but empty texts are no less rows.
+const VALUE_BYTES: u64 = 8;
+
 /// The most bytes of one row when there is no smaller limit: a batch can hold it.
 const ROW_BYTES: u64 = 1 << 30;
 
@@ -99,9 +102,9 @@ impl<'a> Output<'a> {
             },
         };
         self.bytes += match value {
-            ValueRef::Text(text) => text.len() as u64,
-            ValueRef::Blob(bytes) => bytes.len() as u64,
-            ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => 8,
+            ValueRef::Text(text) => VALUE_BYTES + text.len() as u64,
+            ValueRef::Blob(bytes) => VALUE_BYTES + bytes.len() as u64,
+            ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => VALUE_BYTES,
         };
         if let Some(limit) = self.options.max_bytes.filter(|&limit| limit < self.bytes) {
             return Err(EngineError::TooManyBytes { limit });

@@ -1,6 +1,7 @@
 //! What SQLite's callbacks look at while a connection works: for whom it works, and how long it
 //! may.
 use crate::control::Control;
+use crate::spent::Spent;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -19,6 +20,8 @@ struct State {
     control: Option<Arc<Control>>,
     /// When those it keeps waiting have waited enough.
     patience: Option<Instant>,
+    /// What it has written for them.
+    spent: Spent,
 }
 
 // === impl Watch ===
@@ -30,6 +33,7 @@ impl Watch {
         let mut state = self.lock();
         let before = state.control.replace(control.clone());
         state.patience = patience;
+        state.spent = Spent::default();
         drop(state);
         drop(before);
     }
@@ -42,6 +46,19 @@ impl Watch {
         let state = self.lock();
         state.control.as_ref().is_some_and(|control| control.stop().is_some())
             || state.patience.is_some_and(|until| until <= Instant::now())
+    }
+
+    /// Whether what runs has written more than `most` bytes and must stop, which its owner is told.
+    pub(crate) fn overspends(&self, most: u64) -> bool {
+        if self.masked.load(Ordering::Relaxed) {
+            return false;
+        }
+        let mut state = self.lock();
+        let over = state.spent.exceeds(most);
+        if let Some(control) = state.control.as_ref().filter(|_| over) {
+            control.overspend(most);
+        }
+        over
     }
 
     /// Whether those it keeps waiting have waited enough.

@@ -9,6 +9,7 @@ use rowhouse_protocol_sqlite_rx::{Context, Settings};
 use rowhouse_sync::{Drain, Limiter};
 use std::io;
 use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -65,10 +66,12 @@ pub(crate) fn engine(config: &Config) -> io::Result<(Arc<dyn Engine>, Executor)>
     let limits = Limits {
         value_bytes: config.max_value_bytes,
         database_bytes: config.max_database_bytes,
+        written_bytes: config.max_written_bytes,
         ..Limits::default()
     };
     let sqlite = SqliteConfig {
         data_directory: config.data_directory.clone(),
+        temporary_directory: config.data_directory.as_deref().map(temporary),
         synchronous: config.synchronous,
         lanes: config.database_threads,
         limits,
@@ -86,6 +89,12 @@ pub(crate) fn security(config: &Config) -> Result<Security, SecurityError> {
         false => Clients::Any,
     };
     Ok(Security::Curve(keys, clients))
+}
+
+/// Where SQLite puts what does not fit in memory: beside the server's own state, for that is where there
+/// is room to write, and nobody else may look.
+fn temporary(data_directory: &Path) -> PathBuf {
+    data_directory.join(".rowhouse/tmp")
 }
 
 /// What sqlite_rx clients are served with.
@@ -112,8 +121,8 @@ pub(crate) fn sqlite_rx(
             handshake_timeout: config.handshake_timeout,
             write_timeout: config.write_timeout,
             max_request_bytes: config.max_request_bytes,
-            max_result_rows: config.max_result_rows,
-            max_result_bytes: config.max_result_bytes,
+            max_result_rows: Some(config.max_result_rows),
+            max_result_bytes: Some(config.max_result_bytes),
             data_directory: config.data_directory.clone(),
             version: env!("CARGO_PKG_VERSION"),
         },

@@ -1,4 +1,5 @@
 //! The SQLite engine, by the suite every engine passes and by what only it must hold.
+mod caps;
 mod copies;
 mod files;
 mod group;

@@ -37,15 +37,17 @@ pub struct Config {
     /// How long a transaction may be idle.
     pub idle_transaction_timeout: Duration,
     /// The most rows of a result.
-    pub max_result_rows: Option<u64>,
+    pub max_result_rows: u64,
     /// The most bytes of a result.
-    pub max_result_bytes: Option<u64>,
+    pub max_result_bytes: u64,
     /// The most bytes of a request.
     pub max_request_bytes: usize,
     /// The longest text, blob or row.
     pub max_value_bytes: u32,
     /// The largest a database may grow.
     pub max_database_bytes: Option<u64>,
+    /// The most a statement may write to disk.
+    pub max_written_bytes: u64,
     /// What a commit waits for.
     pub synchronous: Synchronous,
     /// The most threads that run SQL.
@@ -109,10 +111,11 @@ impl Config {
             sql_policy,
             statement_timeout: layers.duration("statement_timeout")?,
             idle_transaction_timeout: layers.duration("idle_transaction_timeout")?,
-            max_result_rows: layers.integer_if_set("max_result_rows")?,
-            max_result_bytes: layers.bytes_if_set("max_result_bytes")?,
+            max_result_rows: layers.integer("max_result_rows")?,
+            max_result_bytes: layers.bytes("max_result_bytes")?,
             max_request_bytes: narrow(layers.bytes("max_request_bytes")?),
             max_value_bytes: narrow(layers.bytes("max_value_bytes")?),
+            max_written_bytes: layers.bytes("max_written_bytes")?,
             max_database_bytes: layers.bytes_if_set("max_database_bytes")?,
             synchronous,
             executor_threads: narrow(layers.integer("executor_threads")?),

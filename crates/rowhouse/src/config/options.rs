@@ -146,14 +146,14 @@ pub const OPTIONS: &[Opt] = &[
     opt(
         "max_result_rows",
         Kind::Integer(1, u64::MAX >> 1),
-        "",
-        "The most rows of a result; no bound unless set.",
+        "1000000",
+        "The most rows of a result, which is one message.",
     ),
     opt(
         "max_result_bytes",
         Kind::Bytes(1, u64::MAX >> 1),
-        "",
-        "The most bytes of a result; no bound unless set.",
+        "64MiB",
+        "The most bytes of a result, which is one message; each value counts 8 and its length.",
     ),
     opt(
         "max_request_bytes",
@@ -166,6 +166,12 @@ pub const OPTIONS: &[Opt] = &[
         Kind::Bytes(1024, 1024 * MIB),
         "64MiB",
         "The longest text, blob or row in a database.",
+    ),
+    opt(
+        "max_written_bytes",
+        Kind::Bytes(MIB, u64::MAX >> 1),
+        "4GiB",
+        "The most a statement may write to disk, temporary files included, and the most a connection's temporary tables may take.",
     ),
     opt(
         "max_database_bytes",
