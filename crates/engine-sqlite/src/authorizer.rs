@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 const DENIED_FUNCTIONS: &[&str] = &[
     "load_extension",
     "fts3_tokenizer",
+    "sqlite_log",
     "readfile",
     "writefile",
     "edit",

@@ -1,6 +1,7 @@
 //! The SQLite engine, by the suite every engine passes and by what only it must hold.
 mod caps;
 mod copies;
+mod crafted;
 mod files;
 mod group;
 mod lanes;
@@ -9,4 +10,5 @@ mod memory;
 mod semantics;
 mod suite;
 mod support;
+mod surface;
 mod threats;

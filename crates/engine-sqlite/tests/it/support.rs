@@ -1,7 +1,8 @@
 //! An engine in a temporary directory.
-use rowhouse_engine::conformance::Harness;
-use rowhouse_engine::{Connection, Engine, Location};
+use rowhouse_engine::conformance::{Harness, run, within};
+use rowhouse_engine::{Condition, Connection, Engine, EngineError, Location, Options, SqlPolicy};
 use rowhouse_engine_sqlite::{Config, Executor, ExecutorConfig, SqliteEngine};
+use rowhouse_types::{Arguments, Request};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -71,5 +72,56 @@ impl Harness for Files {
 
     fn count_to(&self, n: u64) -> String {
         format!("WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT {n}) SELECT x FROM c")
+    }
+}
+
+/// The ways in which a client can have SQL run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Form {
+    Execute,
+    Repeat,
+    Script,
+    /// As the second statement of a script.
+    ScriptLater,
+    /// In a transaction.
+    Transaction,
+}
+
+impl Form {
+    const ALL: [Self; 5] = [Self::Execute, Self::Repeat, Self::Script, Self::ScriptLater, Self::Transaction];
+
+    fn request(self, sql: &str) -> Request {
+        match self {
+            Self::Execute | Self::Transaction => Request::execute(sql),
+            Self::Repeat => Request::Repeat { sql: sql.into(), sets: vec![Arguments::None] },
+            Self::Script => Request::script(sql),
+            Self::ScriptLater => Request::script(format!("SELECT 1;\n{sql};")),
+        }
+    }
+
+    /// Asserts that `sql` is denied in each form, under each policy, twice.
+    pub(crate) async fn denied_in_each(connection: &mut dyn Connection, sql: &str) {
+        for policy in [SqlPolicy::Standard, SqlPolicy::Guarded] {
+            let options = || Options { policy, ..within(10_000) };
+            for form in Self::ALL {
+                if matches!(form, Self::Transaction) {
+                    run(connection, Request::execute("BEGIN"), options()).await.expect("begins");
+                }
+                for _ in 0..2 {
+                    let error = run(connection, form.request(sql), options()).await.expect_err(sql);
+                    let EngineError::Statement { condition, message, .. } = &error else {
+                        panic!("{form:?} {policy:?} {sql}: {error:?}")
+                    };
+                    assert_eq!(
+                        (*condition, message.as_str()),
+                        (Condition::Denied, "not authorized"),
+                        "{form:?} {policy:?} {sql}"
+                    );
+                }
+                if matches!(form, Self::Transaction) {
+                    run(connection, Request::execute("ROLLBACK"), options()).await.expect("rolls back");
+                }
+            }
+        }
     }
 }

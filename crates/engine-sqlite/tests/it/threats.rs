@@ -1,5 +1,5 @@
 //! One test per threat of the threat model that this crate answers (`S-..`).
-use crate::support::Files;
+use crate::support::{Files, Form};
 use rowhouse_engine::conformance::{failure, integer, query, run, unlimited, within};
 use rowhouse_engine::{Condition, Connection, EngineError, Options, SqlPolicy};
 use rowhouse_engine_sqlite::{Config, Limits};
@@ -24,39 +24,73 @@ async fn s01_s02_other_files_cannot_be_attached_however_it_is_spelt() {
     query(&mut *victim, "CREATE TABLE secret (canary TEXT)").await;
     query(&mut *victim, "INSERT INTO secret VALUES ('canary')").await;
     let path = files.path("victim.db").into_os_string().into_string().unwrap();
+    let hex: String = path.bytes().map(|b| format!("{b:02x}")).collect();
     let mut connection = files.connect("attacker").await;
-    let spellings = [
+    query(&mut *connection, "CREATE TABLE t (n)").await;
+    for sql in [
         format!("ATTACH '{path}' AS v"),
         format!("AtTaCh DaTaBaSe '{path}' AS v"),
         format!("/* */ ATTACH /* */ '{path}' /* */ AS v"),
         format!("-- x\nATTACH '{path}' AS v;"),
+        format!(";;ATTACH '{path}' AS v"),
+        format!("\u{feff}ATTACH '{path}' AS v"),
+        format!("ATTACH\t'{path}'\nAS\r\nv"),
+        format!("ATTACH 'file:{path}' AS v"),
         format!("ATTACH 'file:{path}?mode=ro' AS v"),
-        format!("ATTACH 'file:{path}?immutable=1' AS v"),
+        format!("ATTACH 'FILE:{path}?immutable=1&cache=shared' AS v"),
+        format!("ATTACH 'file://localhost{path}' AS v"),
+        format!("ATTACH 'file:{}' AS v", path.replace("victim", "%76ictim")),
+        format!("ATTACH 'file:{path}?vfs=unix-none&nolock=1' AS v"),
         format!("ATTACH \"{path}\" AS v"),
+        format!("ATTACH [{path}] AS v"),
+        format!("ATTACH `{path}` AS v"),
         format!("ATTACH ('{path}' || '') AS v"),
-        format!("ATTACH x'{}' AS v", path.bytes().map(|b| format!("{b:02x}")).collect::<String>()),
+        format!("ATTACH CAST(x'{hex}' AS TEXT) AS v"),
+        format!("ATTACH x'{hex}' AS v"),
+        format!("ATTACH (SELECT '{path}') AS v"),
+        format!("ATTACH '{path}' AS 'main'"),
+        format!("ATTACH '{path}' AS temp"),
+        format!("ATTACH '{path}' AS (SELECT 'v')"),
+        format!("ATTACH '{path}' AS v KEY 'k'"),
         format!("EXPLAIN ATTACH '{path}' AS v"),
+        format!("EXPLAIN QUERY PLAN ATTACH '{path}' AS v"),
+        "ATTACH 'victim.db' AS v".to_owned(),
+        "ATTACH 'file:/rowhouse-0?vfs=memdb' AS v".to_owned(),
         "ATTACH ':memory:' AS v".to_owned(),
         "ATTACH '' AS v".to_owned(),
-    ];
-    for policy in POLICIES {
-        for sql in &spellings {
-            denied(&mut *connection, sql, policy).await;
-            let script = run(&mut *connection, Request::script(sql.as_str()), under(policy)).await;
-            assert!(
-                matches!(script, Err(EngineError::Statement { condition: Condition::Denied, .. })),
-                "{sql}"
-            );
+        "ATTACH NULL AS v".to_owned(),
+        "DETACH main".to_owned(),
+        "DETACH DATABASE 'temp'".to_owned(),
+        "EXPLAIN DETACH v".to_owned(),
+    ] {
+        Form::denied_in_each(&mut *connection, &sql).await;
+    }
+    // Where no such statement may stand, and by names of other databases.
+    for sql in [
+        format!("CREATE TRIGGER tr AFTER INSERT ON t BEGIN ATTACH '{path}' AS v; END"),
+        format!("CREATE VIEW w AS ATTACH '{path}' AS v"),
+        format!("WITH c AS (SELECT 1) ATTACH '{path}' AS v"),
+        format!("SELECT * FROM '{path}'.secret"),
+        format!("SELECT * FROM \"{path}\""),
+        "SELECT canary FROM v.secret".to_owned(),
+        "SELECT canary FROM victim.secret".to_owned(),
+        "CREATE VIEW victim.w AS SELECT 1".to_owned(),
+        "INSERT INTO v.secret VALUES (1)".to_owned(),
+        "CREATE TABLE v.x (n)".to_owned(),
+        "ALTER TABLE t RENAME TO v.t".to_owned(),
+    ] {
+        for policy in POLICIES {
+            failure(&mut *connection, &sql, under(policy)).await;
         }
-        denied(&mut *connection, "DETACH main", policy).await;
-        failure(&mut *connection, "SELECT canary FROM v.secret", under(policy)).await;
-        let trigger = format!("CREATE TRIGGER tr AFTER INSERT ON t BEGIN ATTACH '{path}' AS v; END");
-        failure(&mut *connection, &trigger, under(policy)).await;
     }
     // By argument, so that the text never holds the path.
-    let request = Request::execute_with("ATTACH ?1 AS v", vec![Value::Text(path)]);
-    let error = run(&mut *connection, request, unlimited()).await.unwrap_err();
-    assert!(matches!(error, EngineError::Statement { condition: Condition::Denied, .. }), "{error:?}");
+    for policy in POLICIES {
+        let request = Request::execute_with("ATTACH ?1 AS v", vec![Value::Text(path.clone())]);
+        let error = run(&mut *connection, request, under(policy)).await.unwrap_err();
+        assert!(matches!(error, EngineError::Statement { condition: Condition::Denied, .. }), "{error:?}");
+    }
+    assert_eq!(query(&mut *victim, "SELECT * FROM secret").await, [[Value::Text("canary".into())]]);
+    assert_eq!(query(&mut *connection, "SELECT name FROM sqlite_schema").await.len(), 1);
 }
 
 #[tokio::test]
@@ -65,12 +99,32 @@ async fn s03_vacuum_writes_no_file() {
     let mut connection = files.connect("tenant").await;
     query(&mut *connection, "CREATE TABLE t (n)").await;
     let target = files.path("copy.db");
-    for policy in POLICIES {
-        denied(&mut *connection, &format!("VACUUM INTO '{}'", target.display()), policy).await;
-        denied(&mut *connection, &format!("VACUUM main INTO 'file:{}'", target.display()), policy).await;
-        denied(&mut *connection, "VACUUM", policy).await;
+    let path = target.display();
+    // In a transaction SQLite refuses before it asks.
+    for sql in [
+        format!("VACUUM INTO '{path}'"),
+        format!("vacuum main into 'file:{path}'"),
+        format!("VACUUM INTO ('{path}' || '')"),
+        format!("VACUUM/**/INTO (SELECT '{path}')"),
+        format!(";VACUUM \"main\" INTO \"{path}\""),
+        "VACUUM".to_owned(),
+        "VACUUM main".to_owned(),
+    ] {
+        for policy in POLICIES {
+            for request in
+                [Request::execute(&*sql), Request::script(&*sql), Request::script(format!("SELECT 1; {sql}"))]
+            {
+                let error = run(&mut *connection, request, under(policy)).await.expect_err(&sql);
+                assert!(
+                    matches!(error, EngineError::Statement { condition: Condition::Denied, .. }),
+                    "{sql}: {error:?}"
+                );
+            }
+        }
     }
-    assert!(!target.exists());
+    let request = Request::execute_with("VACUUM INTO ?1", vec![Value::Text(path.to_string())]);
+    run(&mut *connection, request, unlimited()).await.unwrap_err();
+    assert_eq!(files.names(), ["tenant.db", "tenant.db-shm", "tenant.db-wal"]);
     assert_eq!(integer(&mut *connection, "SELECT count(*) FROM t").await, 0);
 }
 
@@ -113,15 +167,66 @@ async fn s04_s18_functions_and_tables_that_reach_out_are_denied() {
 async fn s05_the_schema_cannot_be_written() {
     let files = Files::open();
     let mut connection = files.connect("tenant").await;
-    query(&mut *connection, "CREATE TABLE t (n)").await;
+    query(&mut *connection, "CREATE TABLE t (n INTEGER PRIMARY KEY AUTOINCREMENT, s)").await;
+    query(&mut *connection, "CREATE VIRTUAL TABLE f USING fts5(body)").await;
+    query(&mut *connection, "CREATE VIRTUAL TABLE r USING rtree(id, a, b)").await;
+    let before = query(&mut *connection, "SELECT type, name, sql FROM sqlite_schema").await;
     denied(&mut *connection, "PRAGMA writable_schema=ON", SqlPolicy::Standard).await;
-    for sql in [
-        "UPDATE sqlite_schema SET sql = 'x'",
-        "DELETE FROM sqlite_master",
-        "INSERT INTO sqlite_schema VALUES (1,2,3,4,5)",
+    denied(&mut *connection, "PRAGMA main.writable_schema(RESET)", SqlPolicy::Standard).await;
+    for table in [
+        "sqlite_schema",
+        "sqlite_master",
+        "main.sqlite_schema",
+        "\"SQLITE_MASTER\"",
+        "sqlite_temp_schema",
+        "temp.sqlite_schema",
     ] {
-        failure(&mut *connection, sql, unlimited()).await;
+        for sql in [
+            format!("UPDATE {table} SET sql = 'x'"),
+            format!("UPDATE OR IGNORE {table} SET rootpage = 1 WHERE 0"),
+            format!("DELETE FROM {table}"),
+            format!("INSERT INTO {table} VALUES ('table', 'x', 'x', 1, 'CREATE TABLE x (n)')"),
+            format!("INSERT OR REPLACE INTO {table} SELECT * FROM {table}"),
+            format!("WITH c AS (SELECT 1) UPDATE {table} SET name = 'x'"),
+            format!("CREATE TRIGGER tr AFTER INSERT ON {table} BEGIN SELECT 1; END"),
+            format!("CREATE INDEX i ON {table} (name)"),
+            format!("DROP TABLE {table}"),
+            format!("ALTER TABLE {table} RENAME TO x"),
+            format!("ALTER TABLE {table} ADD COLUMN x"),
+        ] {
+            for policy in POLICIES {
+                failure(&mut *connection, &sql, under(policy)).await;
+            }
+        }
     }
+    // What lies below virtual tables.
+    for sql in [
+        "INSERT INTO f_data VALUES (1, x'00')",
+        "UPDATE f_config SET v = 0",
+        "DELETE FROM f_data",
+        "UPDATE r_node SET data = x'00'",
+        "INSERT INTO r_rowid VALUES (1, 1)",
+        "DROP TABLE f_data",
+        "DROP TABLE sqlite_sequence",
+        "ALTER TABLE f_data RENAME TO g",
+    ] {
+        for policy in POLICIES {
+            failure(&mut *connection, sql, under(policy)).await;
+        }
+    }
+    assert_eq!(query(&mut *connection, "SELECT type, name, sql FROM sqlite_schema").await, before);
+    // What a tenant may write of SQLite's own tables harms the tenant at most.
+    query(&mut *connection, "INSERT INTO t (s) VALUES ('a')").await;
+    query(&mut *connection, "UPDATE sqlite_sequence SET seq = 9223372036854775807").await;
+    let error = failure(&mut *connection, "INSERT INTO t (s) VALUES ('b')", unlimited()).await;
+    assert!(matches!(error, EngineError::Statement { condition: Condition::Full, .. }), "{error:?}");
+    query(&mut *connection, "UPDATE sqlite_sequence SET seq = 'not a number'").await;
+    query(&mut *connection, "ANALYZE").await;
+    query(&mut *connection, "UPDATE sqlite_stat1 SET stat = '0 0 0 0 x unordered sz=-1 noskipscan'").await;
+    query(&mut *connection, "INSERT INTO sqlite_stat1 VALUES ('t', 'no index', randomblob(1000))").await;
+    connection.reset().await.unwrap();
+    assert_eq!(integer(&mut *connection, "SELECT count(*) FROM t WHERE s = 'a'").await, 1);
+    query(&mut *connection, "ANALYZE").await;
     assert_eq!(query(&mut *connection, "PRAGMA integrity_check").await, [[Value::Text("ok".into())]]);
 }
 
