@@ -222,3 +222,67 @@ async fn open_databases_take_no_thread() {
     }
     assert!(files.executor.threads() <= 3, "{}", files.executor.threads());
 }
+
+/// How many rounds: more in the soak.
+fn rounds(in_ci: usize, in_soak: usize) -> usize {
+    if std::env::var_os("ROWHOUSE_SOAK").is_some() { in_soak } else { in_ci }
+}
+
+#[tokio::test]
+async fn s19_soak_every_name_is_a_file_of_the_data_directory() {
+    let files = Files::open();
+    let root = files.path("").canonicalize().unwrap();
+    let alphabet: Vec<char> = "aAzZ019_-./\\%:?#~ \0\n\tnulcom1\u{e9}\u{ff21}\u{202e}".chars().collect();
+    let mut seed: u64 = 0x1234_5678_9abc_def1;
+    let mut accepted = 0;
+    for _ in 0..rounds(20_000, 1_000_000) {
+        let mut next = |below: usize| {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            usize::try_from(seed % below as u64).unwrap()
+        };
+        let most = if next(4) == 0 { 70 } else { 6 };
+        let length = next(most);
+        let tame = next(2) == 0;
+        let text: String =
+            (0..length).map(|_| alphabet[next(if tame { 9 } else { alphabet.len() })]).collect();
+        let Ok(name) = text.parse::<rowhouse_types::DatabaseName>() else { continue };
+        accepted += 1;
+        let path = std::path::PathBuf::from(files.engine.locate(&name).0);
+        assert_eq!(path.parent(), Some(&*root), "{text:?}");
+        assert_eq!(path.file_name().and_then(|file| file.to_str()), Some(&*format!("{text}.db")));
+    }
+    assert!(accepted > 1_000, "{accepted}");
+    assert_eq!(files.names(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn s24_soak_no_row_of_a_destroyed_database_is_ever_seen_again() {
+    let files = Files::open();
+    let at = files.at("tenant");
+    // Readers of earlier lives, which still hold their files open.
+    let mut readers = std::collections::VecDeque::new();
+    for round in 0..rounds(150, 1_000) {
+        let mut connection = connected(&files, "tenant").await;
+        let old = integer(&mut *connection, "SELECT count(*) FROM sqlite_schema").await;
+        assert_eq!(old, 0, "round {round}");
+        query(&mut *connection, &format!("CREATE TABLE life AS SELECT {round} AS n")).await;
+        let raw = rusqlite::Connection::open(files.path("tenant.db")).unwrap();
+        raw.execute_batch("BEGIN; SELECT * FROM life;").unwrap();
+        assert_eq!(
+            raw.query_row("SELECT n FROM life", [], |row| row.get::<_, i64>(0)).unwrap(),
+            round as i64
+        );
+        readers.push_back(raw);
+        if readers.len() > 8 {
+            // It closes its log only now, under a name that is another database's.
+            drop(readers.pop_front());
+        }
+        connection.close().await;
+        files.engine.destroy(&at).await.unwrap();
+        assert_eq!(files.engine.probe(&at).await.unwrap(), Presence::Absent);
+    }
+    drop(readers);
+    assert_eq!(files.names(), Vec::<String>::new());
+}

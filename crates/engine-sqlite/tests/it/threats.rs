@@ -391,6 +391,49 @@ async fn s16_nothing_of_a_session_reaches_the_next() {
 }
 
 #[tokio::test]
+async fn s16_a_session_cannot_stand_before_another_ones_tables() {
+    let files = Files::open();
+    let mut connection = files.connect("tenant").await;
+    query(&mut *connection, "CREATE TABLE t (s)").await;
+    query(&mut *connection, "INSERT INTO t VALUES ('true')").await;
+    let select = "SELECT s FROM t";
+    assert_eq!(query(&mut *connection, select).await, [[Value::Text("true".into())]]);
+    for policy in POLICIES {
+        for sql in [
+            "CREATE TEMP TABLE t AS SELECT 'false' AS s",
+            "CREATE TEMP VIEW z AS SELECT s FROM main.t",
+            "CREATE TEMP TRIGGER tr AFTER INSERT ON main.t BEGIN UPDATE t SET s = 'false'; END",
+            "CREATE TEMP TABLE json_each (key)",
+            "SAVEPOINT left_open",
+        ] {
+            run(&mut *connection, Request::execute(sql), under(policy))
+                .await
+                .unwrap_or_else(|error| panic!("{sql}: {error}"));
+        }
+        let shadowed = run(&mut *connection, Request::execute(select), under(policy)).await.unwrap().0;
+        assert_eq!(shadowed, [[Value::Text("false".into())]]);
+        connection.reset().await.unwrap();
+        assert_eq!(connection.state(), rowhouse_engine::SessionState::Clean);
+        assert_eq!(query(&mut *connection, select).await, [[Value::Text("true".into())]]);
+        assert_eq!(integer(&mut *connection, "SELECT count(*) FROM json_each('[1,2]')").await, 2);
+        query(&mut *connection, "INSERT INTO t VALUES ('second')").await;
+        query(&mut *connection, "DELETE FROM t WHERE s = 'second'").await;
+        failure(&mut *connection, "RELEASE left_open", under(policy)).await;
+    }
+    // Attempts that fail leave nothing either.
+    for sql in [
+        "CREATE TEMP TABLE x (n); SELEC",
+        "BEGIN; SELECT nothing FROM nowhere",
+        "PRAGMA foreign_keys=ON; ATTACH '' AS v",
+    ] {
+        run(&mut *connection, Request::script(sql), unlimited()).await.unwrap_err();
+        connection.reset().await.unwrap();
+        assert_eq!(integer(&mut *connection, "SELECT count(*) FROM sqlite_temp_schema").await, 0, "{sql}");
+        assert_eq!(integer(&mut *connection, "PRAGMA foreign_keys").await, 0, "{sql}");
+    }
+}
+
+#[tokio::test]
 async fn s17_a_crafted_schema_calls_no_function_behind_the_readers_back() {
     let files = Files::open();
     let mut connection = files.connect("tenant").await;
