@@ -29,9 +29,11 @@ fuzz_target!(|data: &[u8]| {
     let pieces = 1 + usize::from(how >> 2) * 7;
     match how & 3 {
         // A stranger, from the first byte on.
-        0 => drop(serve(bytes.to_vec(), pieces)),
+        0 => drop(serve(bytes.to_vec(), pieces, false)),
         // A client that has shaken hands and goes astray afterwards.
-        1 => drop(serve([&greeting(), bytes].concat(), pieces)),
+        1 => drop(serve([&greeting(), bytes].concat(), pieces, false)),
+        // A stranger where everything is encrypted.
+        2 => drop(serve(bytes.to_vec(), pieces, true)),
         _ => honest(how, bytes, pieces),
     }
 });
@@ -45,12 +47,12 @@ fn honest(how: u8, bytes: &[u8], pieces: usize) {
     }
     let mut client = client();
     // The server's part of the handshake is the same towards every client.
-    let (_, greeted) = serve(greeting(), 64);
+    let (_, greeted) = serve(greeting(), 64, false);
     client.handle_input(greeted.into()).expect("the server's handshake is understood");
     assert!(client.is_ready());
     let message = Message::multipart([Bytes::new()].into_iter().chain(body.iter().cloned()));
     client.send_message(&message).expect("is ready");
-    let (seen, sent) = serve(flatten(&mut client), pieces);
+    let (seen, sent) = serve(flatten(&mut client), pieces, false);
     let sum: usize = body.iter().map(Bytes::len).sum();
     assert!(sum <= LIMIT, "the seeds and the fuzzer stay below the limit");
     assert_eq!(seen, 1);
@@ -96,13 +98,13 @@ fn flatten(connection: &mut Connection) -> Vec<u8> {
 }
 
 /// Serves one connection; how many requests came, and what was sent.
-fn serve(bytes: Vec<u8>, pieces: usize) -> (usize, Vec<u8>) {
+fn serve(bytes: Vec<u8>, pieces: usize, encrypted: bool) -> (usize, Vec<u8>) {
     let most = PER_BYTE * bytes.len() + OVERHEAD;
     let (mut seen, mut sent) = (0, Vec::new());
     let stream = Script { bytes, read: 0, pieces, sent: &mut sent };
     rowhouse_fuzz::within(most, || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-        let ended = runtime.block_on(echo(stream, LIMIT, |envelope, payload| {
+        let ended = runtime.block_on(echo(stream, LIMIT, encrypted, |envelope, payload| {
             seen += 1;
             assert!(envelope.len() < ENVELOPE_FRAMES);
             let size: usize = envelope.iter().map(Bytes::len).sum();

@@ -156,9 +156,9 @@ impl Files {
 
     /// Removes the database at `place`, its main file last.
     pub(crate) fn destroy(&self, place: &Place) -> Result<(), EngineError> {
-        if place.probe()? == Presence::Absent {
-            return Err(EngineError::NoSuchDatabase);
-        }
+        let found = place.identify()?.ok_or(EngineError::NoSuchDatabase)?;
+        // Else a disk that folds case would have another tenant's file removed.
+        place.check_case(found)?;
         place.remove_companions()?;
         remove(place, &place.name)?;
         if let Some(root) = self.root.as_ref().filter(|_| place.in_root) {

@@ -59,14 +59,14 @@ const QUERIES: &[&str] = &[
 ];
 
 fn original(page: u32, encoding: &str) -> Vec<u8> {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().expect("works");
     let path = directory.path().join("original.db");
-    let connection = rusqlite::Connection::open(&path).unwrap();
+    let connection = rusqlite::Connection::open(&path).expect("works");
     connection
         .execute_batch(&format!("PRAGMA page_size={page}; PRAGMA encoding='{encoding}'; {SCHEMA}"))
-        .unwrap();
+        .expect("works");
     drop(connection);
-    std::fs::read(path).unwrap()
+    std::fs::read(path).expect("works")
 }
 
 /// Opens the file `name` and asks all there is to ask; whatever it answers, it answers in time.
@@ -100,16 +100,16 @@ async fn ask(connection: &mut dyn Connection, sql: &str) {
 async fn put(files: &Files, neighbour: &mut dyn Connection, bytes: &[u8]) {
     for file in files.names() {
         if file.starts_with("tenant.") {
-            std::fs::remove_file(files.path(&file)).unwrap();
+            std::fs::remove_file(files.path(&file)).expect("works");
         }
     }
-    std::fs::write(files.path("tenant.db"), bytes).unwrap();
+    std::fs::write(files.path("tenant.db"), bytes).expect("works");
     interrogate(files, "tenant").await;
     assert_eq!(integer(neighbour, "SELECT n FROM kept").await, 7);
 }
 
 async fn neighbour(files: &Files) -> Box<dyn Connection> {
-    let mut connection = opened(files, "neighbour").await.database.connect().await.unwrap();
+    let mut connection = opened(files, "neighbour").await.database.connect().await.expect("works");
     query(&mut *connection, "CREATE TABLE kept AS SELECT 7 AS n").await;
     connection
 }

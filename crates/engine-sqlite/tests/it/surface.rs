@@ -150,9 +150,9 @@ const MODULES: &[&str] = &[
 const MODULES_DENIED: &[&str] = &["dbstat"];
 
 fn plain(sql: &str) -> BTreeSet<String> {
-    let connection = rusqlite::Connection::open_in_memory().unwrap();
-    let mut statement = connection.prepare(sql).unwrap();
-    statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    let connection = rusqlite::Connection::open_in_memory().expect("works");
+    let mut statement = connection.prepare(sql).expect("works");
+    statement.query_map([], |row| row.get(0)).expect("works").map(|name| name.expect("a name")).collect()
 }
 
 fn under(policy: SqlPolicy) -> Options {
@@ -172,6 +172,17 @@ async fn fares(connection: &mut dyn Connection, sql: &str, policy: SqlPolicy) ->
 fn every_pragma_of_this_sqlite_is_decided() {
     let known: BTreeSet<String> = PRAGMAS.iter().map(|(name, _)| (*name).to_owned()).collect();
     assert_eq!(plain("SELECT name FROM pragma_pragma_list"), known);
+}
+
+#[test]
+fn the_documentation_lists_the_pragmas_that_are_allowed() {
+    let page = include_str!("../../../../docs/sql-policy.md");
+    let table = page.split("## Pragmas").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap();
+    let rows = table.lines().filter(|line| line.starts_with("| ") && line.contains('`'));
+    let listed: BTreeSet<&str> = rows.flat_map(|row| row.split('`').skip(1).step_by(2)).collect();
+    let allowed: BTreeSet<&str> =
+        PRAGMAS.iter().filter(|(_, side)| *side != Denied).map(|(name, _)| *name).collect();
+    assert_eq!(listed, allowed);
 }
 
 #[test]

@@ -5,6 +5,8 @@
 mod allowed;
 mod certificate;
 mod files;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 
 pub use allowed::{AllowedClients, AllowedError};
 pub use certificate::BadKey;
