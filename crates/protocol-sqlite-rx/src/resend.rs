@@ -33,7 +33,7 @@ pub(crate) use table::{Outcome, Waiting};
 use bytes::Bytes;
 use std::convert::Infallible;
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use table::{Answer, Found, Place, Table};
 use tokio::sync::{Notify, oneshot};
@@ -92,7 +92,9 @@ impl<S> Resends<S> {
 
     /// A request begins that cannot be a resend.
     pub(crate) fn begin(self: &Arc<Self>, key: Key, in_transaction: bool) -> Flight<S> {
-        let place = self.step(|table, now| table.begin(key, now, in_transaction));
+        // Every request takes this way, and gives up nothing.
+        let now = Instant::now().into_std();
+        let place = self.lock().begin(key, now, in_transaction);
         Flight { resends: self.clone(), place }
     }
 
@@ -151,11 +153,15 @@ impl<S> Resends<S> {
         self.step(|table, _| table.waiting())
     }
 
+    fn lock(&self) -> MutexGuard<'_, Table<S>> {
+        self.table.lock().expect("never panics while locked")
+    }
+
     /// Takes one step. What it gives up is dropped after the lock.
     fn step<T>(&self, step: impl FnOnce(&mut Table<S>, std::time::Instant) -> T) -> T {
         let now = Instant::now().into_std();
         let (result, given_up, sooner) = {
-            let mut table = self.table.lock().expect("never panics while locked");
+            let mut table = self.lock();
             let before = table.next_deadline();
             let result = step(&mut table, now);
             let after = table.next_deadline();
@@ -216,7 +222,12 @@ impl<S> Flight<S> {
 
 impl<S> Drop for Flight<S> {
     fn drop(&mut self) {
-        self.resends.step(|table, _| table.forget(self.place));
+        let given_up = {
+            let mut table = self.resends.lock();
+            table.forget(self.place);
+            table.given_up()
+        };
+        drop(given_up);
         self.resends.changed.notify_waiters();
     }
 }

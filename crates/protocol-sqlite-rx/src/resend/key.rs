@@ -1,7 +1,6 @@
 //! What makes two requests the same: all of their bytes, as they came, from the same key.
 use crate::curve::ClientKey;
-use std::hash::Hash as _;
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 
 /// Stands for the bytes of one request.
 ///
@@ -11,12 +10,40 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 /// each keyed at random when the listener starts and never told to anybody: two different requests
 /// have the same key once in 2^128, and nobody can look for such a pair without the keys. So the
 /// bytes themselves, which may be many megabytes, need not be kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key([u64; 2]);
+
+/// Hashes keys, which are hashes already.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct AsItIs(u64);
 
 /// The hashes of one listener.
 #[derive(Debug)]
 pub(crate) struct Keys([RandomState; 2]);
+
+// === impl Key ===
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0[0]);
+    }
+}
+
+// === impl AsItIs ===
+
+impl Hasher for AsItIs {
+    fn write(&mut self, _bytes: &[u8]) {
+        unreachable!("keys are written as one number");
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 // === impl Keys ===
 

@@ -9,11 +9,12 @@
 //! 3. `detached <= DETACHED_MAX`, `kept <= KEPT_MAX`, `written <= WRITTEN_MAX`, `lost <= LOST_MAX`, and
 //!    the replies of `kept` and `written` are `bytes <= REPLY_BYTES_MAX` together. The oldest goes first.
 //! 4. After the close nothing is detached, kept, written or lost.
-use super::key::Key;
+use super::key::{AsItIs, Key};
 use bytes::Bytes;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
+use std::hash::BuildHasherDefault;
 use std::mem;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -93,7 +94,7 @@ pub(super) enum Found<S> {
 /// All requests that may be sent again.
 #[derive(Debug)]
 pub(super) struct Table<S> {
-    flights: HashMap<Key, Vec<Flight<S>>>,
+    flights: HashMap<Key, Vec<Flight<S>>, BuildHasherDefault<AsItIs>>,
     queues: [BTreeSet<(Instant, u64, Key)>; 4],
     bytes: usize,
     ids: u64,
@@ -142,7 +143,7 @@ enum Queue {
 impl<S> Default for Table<S> {
     fn default() -> Self {
         Self {
-            flights: HashMap::new(),
+            flights: HashMap::default(),
             queues: Default::default(),
             bytes: 0,
             ids: 0,

@@ -11,6 +11,7 @@ import pathlib
 import shutil
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import zmq
 import zmq.auth
@@ -21,7 +22,7 @@ from sqlite_rx.auth import KeyGenerator
 from sqlite_rx.exception import SQLiteRxConnectionError
 
 import rowhouse_sqlite_rx
-from support import Unexpected, expect, items, run
+from support import Unexpected, expect, items, run, wait_until
 
 SERVER = "id_server"
 MEBIBYTE = 1 << 20
@@ -178,8 +179,38 @@ def any_key(address, keys):
         expect(found["encryption_enabled"], True, "encryption_enabled")
         expect(found["zap_auth_enabled"], False, "zap_auth_enabled")
     refused(address, PLAIN, "no encryption")
+    resends(address, keys)
     wrong = {**keys.make("wrong"), "server_curve_id": "wrong"}
     refused(address, wrong, "a key for another server")
+
+
+def resends(address, keys):
+    """What one key left in flight is its own: another that sends the same bytes runs them itself."""
+    one, other = keys.make("first"), keys.make("second")
+
+    def insert(made, **patience):
+        with rowhouse_sqlite_rx.SQLiteClient(address, database_name="resent", **made) as client:
+            client.client_id = "the same"
+            return client.execute("INSERT INTO t VALUES (1)", **patience)["rowcount"]
+
+    with rowhouse_sqlite_rx.SQLiteClient(address, database_name="resent", **one) as client:
+        metrics = lambda: client.execute("HEALTH_CHECK", **ANSWER)["metrics"]
+        items(client.execute("CREATE TABLE t (x)", **ANSWER), "CREATE")
+        items(client.execute("BEGIN IMMEDIATE", **ANSWER), "BEGIN")
+        with ThreadPoolExecutor() as threads:
+            left = threads.submit(insert, one, request_timeout=500, retries=1)
+            expect(type(left.exception()), SQLiteRxConnectionError, "no answer while it waits")
+            begun = lambda now: now["query_count"] + now["resends_joined"]
+            before, replies = metrics(), []
+            for number, made in enumerate((other, one)):
+                replies.append(threads.submit(insert, made, **ANSWER))
+                wait_until(lambda: begun(metrics()) == begun(before) + number + 1, "a request begins")
+                if made is other:
+                    expect(metrics()["resends_joined"], before["resends_joined"], "the other joins nothing")
+            items(client.execute("COMMIT", **ANSWER), "COMMIT")
+            expect([reply.result() for reply in replies], [1, 1], "rowcounts")
+        rows = items(client.execute("SELECT count(*) FROM t", **ANSWER), "rows")
+        expect(rows, [[2]], "one row for each key")
 
 
 def plain_server(address, keys):

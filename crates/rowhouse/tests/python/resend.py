@@ -18,7 +18,7 @@ import time
 import zmq
 from sqlite_rx.client import SQLiteClient
 
-from support import Unexpected, Wire, encode, expect, items, request, run
+from support import Unexpected, Wire, encode, expect, items, request, run, wait_until
 
 INSERT = "INSERT INTO resent VALUES (?)"
 COUNT = "SELECT count(*) FROM resent WHERE x = ?"
@@ -113,13 +113,6 @@ def in_background(work):
 def metric(address, name):
     with Wire(address) as wire:
         return wire.ask("HEALTH_CHECK")["metrics"][name]
-
-
-def wait_until(condition, what):
-    deadline = time.monotonic() + 30
-    while not condition():
-        expect(time.monotonic() < deadline, True, what)
-        time.sleep(0.01)
 
 
 def in_flight(address, payload, raw=None):

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import time
 import zlib
 
 import msgpack
@@ -35,6 +36,14 @@ def items(reply, what):
     """The rows of `reply`, which must be a success."""
     expect(reply.get("error"), None, what)
     return reply["items"]
+
+
+def wait_until(condition, what):
+    """Waits until `condition()` holds."""
+    deadline = time.monotonic() + 30
+    while not condition():
+        expect(time.monotonic() < deadline, True, what)
+        time.sleep(0.01)
 
 
 def run(main, *args):
