@@ -1,8 +1,8 @@
 //! L4, sqlite_rx clients: one task per peer, one session per peer and database.
 //!
 //! ZeroMQ's framing and handshake are omq-proto's state machine, which does no I/O; the sockets
-//! are ours, so that a peer's connection is a value with an owner: its permit, its transactions
-//! and its statement in flight end with it.
+//! are ours, so that a peer's connection is a value with an owner: its permit and its transactions
+//! end with it. What was in flight outlives it for a moment, for the client may send it again.
 mod codec;
 pub mod curve;
 mod doorway;
