@@ -26,6 +26,7 @@ compile_error!("rowhouse runs on Linux and macOS; on Windows, run it inside WSL 
 mod banner;
 mod compose;
 pub mod config;
+mod maintenance;
 mod observe;
 mod open_files;
 mod server;
@@ -33,6 +34,7 @@ mod state;
 
 pub use banner::Banner;
 pub use compose::{ComposeError, SecurityError};
+pub use maintenance::{Maintenance, MaintenanceError};
 pub use observe::Log;
 pub use open_files::{OpenFilesError, raise as raise_open_files};
 pub use rowhouse_protocol_sqlite_rx::curve;

@@ -36,6 +36,7 @@ fn main() -> ExitCode {
 fn is_usage(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(rowhouse::StartError::NoListener))
         || error.is::<rowhouse::OpenFilesError>()
+        || error.is::<cli::Usage>()
 }
 
 /// The log filter makes no sense.

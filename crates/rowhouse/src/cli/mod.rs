@@ -1,4 +1,5 @@
 //! The command line: one file per command, and what each makes of the layers of configuration.
+mod backup;
 mod completions;
 mod config;
 mod encryption;
@@ -6,17 +7,22 @@ mod health;
 mod keygen;
 mod man;
 mod multi_server;
+mod place;
+mod restore;
 mod start;
 
 pub(crate) use multi_server::MultiServer;
+pub(crate) use place::Usage;
 pub(crate) use start::Start;
 
+use backup::BackUp;
 use clap::{Args as _, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use completions::Completions;
 use config::ConfigCommand;
 use health::Ask;
 use keygen::Keygen;
 use man::Man;
+use restore::Restore;
 use rowhouse::config::{ConfigError, Layers};
 use std::ffi::OsStr;
 use std::io::Write;
@@ -66,6 +72,10 @@ pub(crate) enum Tool {
     },
     /// Ask a running server how it is; exit code 1 when it does not answer.
     Health(Box<Ask>),
+    /// Back up databases now, and list backups.
+    Backup(Box<BackUp>),
+    /// Make a database what a backup holds.
+    Restore(Box<Restore>),
     /// Make a pair of keys for encryption, a client's or the server's.
     Keygen(Keygen),
     /// Print a script that completes the command line in a shell.
@@ -128,6 +138,8 @@ impl Tool {
         match self {
             Self::Config { command } => command.run(out),
             Self::Health(ask) => ask.run(out),
+            Self::Backup(backup) => backup.run(out),
+            Self::Restore(restore) => restore.run(out),
             Self::Keygen(keygen) => keygen.run(out),
             Self::Completions(completions) => completions.run(out),
             Self::Man(man) => man.run(out),
