@@ -1,5 +1,5 @@
 //! Backups and restores as an operator meets them: on an interval, by hand, beside a running server, and interrupted.
-use crate::support::{Client, Home, Python, Server, text};
+use crate::support::{Client, Home, Machine, Python, Server, text};
 use rusqlite::Connection;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -301,6 +301,7 @@ fn a_database_is_restored_as_soon_as_the_server_has_closed_it() {
 
 #[test]
 fn a_restore_killed_at_any_moment_leaves_the_old_or_the_new() {
+    let _machine = Machine::shared();
     let home = Home::new();
     make_big(&home.database("big"), 16, 1);
     succeeds(&home, &["backup", "big"]);
@@ -378,6 +379,7 @@ fn a_backup_is_found_by_its_time_its_name_or_its_path_and_never_mistaken_for_ano
 /// Runs in a mount namespace of its own, where the tests may mount.
 #[test]
 fn a_full_disk_costs_a_backup_and_nothing_else() {
+    let _machine = Machine::shared();
     let home = Home::new();
     make_big(&home.database("big"), 8, 1);
     Connection::open(home.database("small")).expect("made").execute_batch(ONE_ROW).expect("made");
