@@ -148,6 +148,15 @@ pub enum Misuse {
     },
 }
 
+/// What to do about a full disk or quota.
+const FULL: &str = "free some room, or ask the operator to raise the quota";
+
+/// What to do about what cannot be written.
+const READ_ONLY: &str = "ask the operator to make the database and the data directory writable";
+
+/// What to do about what cannot be opened or read.
+const UNAVAILABLE: &str = "ask the operator to look at the disk and at the data directory's permissions";
+
 // === impl EngineError ===
 
 impl Reportable for EngineError {
@@ -197,6 +206,11 @@ impl Reportable for EngineError {
             Self::Replaced => "send it again: the next request sees what is there now",
             Self::OpenElsewhere => "its file was renamed while it was open; try again within a minute",
             Self::Statement { condition, .. } => return condition.hint().map(str::to_owned),
+            Self::Storage(source) => match storage_code(source) {
+                ErrorCode::DiskFull => FULL,
+                ErrorCode::ReadOnly => READ_ONLY,
+                _ => UNAVAILABLE,
+            },
             _ => return None,
         };
         Some(text.to_owned())
@@ -279,9 +293,10 @@ impl Condition {
         Some(match self {
             Self::Denied => "this server's SQL policy does not permit it (see sql_policy)",
             Self::Busy => "another transaction holds the lock; try again",
-            Self::Full => "free some room, or ask the operator to raise the quota",
+            Self::Full => FULL,
             Self::Corrupt | Self::NotADatabase => "ask the operator to restore this database from a backup",
-            Self::ReadOnly => "ask the operator to make the data directory writable",
+            Self::ReadOnly => READ_ONLY,
+            Self::Io | Self::CannotOpen | Self::Permission => UNAVAILABLE,
             _ => return None,
         })
     }

@@ -2,6 +2,7 @@
 use super::python::{Python, scripts};
 use super::server::Server;
 use serde_json::{Value, json};
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
@@ -16,7 +17,14 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn connect(python: &Python, server: &Server) -> Self {
-        let mut command = python.command(&[scripts().join("ask.py").as_os_str(), server.address().as_ref()]);
+        Self::run(python, "ask.py", &[server.address()])
+    }
+
+    /// Runs a script of `tests/python` that answers each line with a line.
+    pub(crate) fn run(python: &Python, script: &str, arguments: &[&str]) -> Self {
+        let script = scripts().join(script);
+        let arguments: Vec<_> = arguments.iter().map(OsStr::new).collect();
+        let mut command = python.command(&[&[script.as_os_str()], &arguments[..]].concat());
         command.stdin(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = command.spawn().expect("the interpreter exists");
         let requests = child.stdin.take().expect("it is piped");
@@ -34,6 +42,14 @@ impl Client {
         let mut line = String::new();
         self.replies.read_line(&mut line).expect("the client runs");
         serde_json::from_str(&line).unwrap_or_else(|_| panic!("the client got no reply, but {line:?}"))
+    }
+
+    /// The line that answers a line.
+    pub(crate) fn exchange(&mut self, line: &str) -> String {
+        writeln!(self.requests, "{line}").expect("the client runs");
+        let mut answer = String::new();
+        self.replies.read_line(&mut answer).expect("the client runs");
+        answer.trim_end().to_owned()
     }
 
     /// The reply to `query` on the database of that name; none is the default database.
