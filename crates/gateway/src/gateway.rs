@@ -9,7 +9,7 @@ use crate::registry::{
     Asker, DynamicStatus, Failures, Lease, OpenError, Owner, Registry, RegistryParts, RegistryStatus,
 };
 use crate::tenant::{Tenant, TenantKind, TenantStatus};
-use rowhouse_engine::{Database, Engine, EngineError};
+use rowhouse_engine::{Database, Engine, EngineError, Outcome};
 use rowhouse_types::{ErrorCode, ErrorKind, Reportable, Target};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -61,9 +61,9 @@ pub struct Status {
     pub configured: Vec<TenantStatus>,
     /// Those opened by name.
     pub opened: DynamicStatus,
-    /// Who fails by the engine's fault: those that could not be opened within the last minute and
-    /// have not been since, the latest first and at most 1024; then the open ones whose last
-    /// request failed.
+    /// Who failed by the engine's fault within the last minute: those that could not be opened and
+    /// have not been since, the latest first and at most 1024; then the open ones that failed a
+    /// request and have not written since.
     pub failing: Vec<Failing>,
 }
 
@@ -189,13 +189,16 @@ impl Gateway {
         });
     }
 
-    /// Notes how a request on a session ended, for operators: `error` is what it failed with.
-    pub fn note(&self, session: &Session, error: Option<&EngineError>) {
-        let failure = error.filter(|error| is_failure(error));
-        let news = session.tenant().note(failure.is_some());
-        if let (true, Some(error)) = (news, failure) {
-            let (database, code) = (session.target(), error.code());
-            self.shared.observer.observe(&Event::DatabaseFailed { database, code, error });
+    /// Notes how a request on a session ended, for operators.
+    pub fn note(&self, session: &Session, ended: Result<Outcome, &EngineError>) {
+        match ended {
+            Ok(Outcome { affected: Some(_), .. }) => session.tenant().wrote(),
+            Err(error) if is_failure(error) => {
+                session.tenant().failed();
+                let (database, code) = (session.target(), error.code());
+                self.shared.observer.observe(&Event::DatabaseFailed { database, code, error });
+            }
+            _ => {}
         }
     }
 
@@ -244,9 +247,8 @@ impl Gateway {
             Ok(Resolution::Configured(_)) => TenantKind::Static,
             _ => TenantKind::Dynamic,
         };
-        let ailing = statics.iter().chain(&opened.open).filter(|tenant| tenant.ailing);
-        let ailing = ailing.map(|tenant| tenant.spec.target.clone());
-        let failing = failures.told().into_iter().chain(ailing);
+        let open = statics.iter().chain(&opened.open).filter(|tenant| tenant.failing);
+        let failing = failures.told().into_iter().chain(open.map(|tenant| tenant.spec.target.clone()));
         let failing = failing.map(|target| Failing { kind: kind(&target), target }).collect();
         Status { dynamic: catalog.dynamic(), limits: *limits, configured: statics, opened, failing }
     }

@@ -3,9 +3,12 @@ use crate::catalog::Spec;
 use crate::pool::Pool;
 use rowhouse_engine::{Database, EngineError};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 use tokio_util::task::TaskTracker;
+
+/// How long a failure is told to operators.
+pub(crate) const TOLD: Duration = Duration::from_secs(60);
 
 /// A database open in this process.
 #[derive(Debug)]
@@ -21,8 +24,8 @@ pub(crate) struct Tenant {
     database: Arc<dyn Database>,
     opened_at: Instant,
     uses: AtomicU64,
-    /// Whether the last request failed by the engine's fault.
-    ailing: AtomicBool,
+    /// When a request failed by the engine's fault, if none has written since; see [`Tenant::note`].
+    failed: AtomicU64,
 }
 
 /// Whether a database is configured or was opened by name.
@@ -49,15 +52,16 @@ pub struct TenantStatus {
     pub active: u32,
     /// The bytes it takes on disk, if it is on disk and they can be told.
     pub size: Option<u64>,
-    /// Whether its last request failed by the engine's fault.
-    pub ailing: bool,
+    /// Whether a request failed by the engine's fault within the last minute and none has written
+    /// since.
+    pub failing: bool,
 }
 
 impl Tenant {
     pub(crate) fn new(spec: Spec, kind: TenantKind, database: Arc<dyn Database>, pool: Pool) -> Self {
         let (opened_at, leases) = (Instant::now(), TaskTracker::new());
-        let (uses, ailing) = (AtomicU64::new(0), AtomicBool::new(false));
-        Self { spec, kind, pool, leases, database, opened_at, uses, ailing }
+        let (uses, failed) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { spec, kind, pool, leases, database, opened_at, uses, failed }
     }
 
     /// Counts one more use.
@@ -65,10 +69,27 @@ impl Tenant {
         self.uses.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Notes whether a request failed by the engine's fault. True if the one before did not.
-    pub(crate) fn note(&self, failed: bool) -> bool {
+    /// Notes that a request failed by the engine's fault.
+    pub(crate) fn failed(&self) {
+        self.failed.store(self.age().max(1), Ordering::Relaxed);
+    }
+
+    /// Notes that a request has written: the disk has room, and can be written.
+    pub(crate) fn wrote(&self) {
         // Read first: it changes rarely, and everybody reads it.
-        self.ailing.load(Ordering::Relaxed) != failed && self.ailing.swap(failed, Ordering::Relaxed) != failed
+        if self.failed.load(Ordering::Relaxed) != 0 {
+            self.failed.store(0, Ordering::Relaxed);
+        }
+    }
+
+    fn is_failing(&self) -> bool {
+        let failed = self.failed.load(Ordering::Relaxed);
+        failed != 0 && self.age().saturating_sub(failed) < millis(TOLD)
+    }
+
+    /// How long it has been open, in milliseconds.
+    fn age(&self) -> u64 {
+        millis(self.opened_at.elapsed())
     }
 
     /// Whether its storage is still what was opened.
@@ -95,7 +116,11 @@ impl Tenant {
             uses: self.uses.load(Ordering::Relaxed),
             active: self.pool.active(),
             size: self.database.size().await,
-            ailing: self.ailing.load(Ordering::Relaxed),
+            failing: self.is_failing(),
         }
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -156,7 +156,7 @@ fn describe(shared: &Shared, tenant: &TenantStatus, kept: Option<&Kept<'_>>) -> 
     };
     let mut map = vec![
         pair("running", true),
-        pair("failing", tenant.ailing),
+        pair("failing", tenant.failing),
         pair("pid", std::process::id()),
         pair("port", shared.address.port()),
         pair("address", format!("tcp://{}", shared.address)),

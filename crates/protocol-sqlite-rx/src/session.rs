@@ -178,7 +178,7 @@ impl Session {
         };
         let kind = Kind::of(&request);
         let collected = collect(borrowed, request, options).await;
-        self.shared.context.gateway.note(borrowed, collected.as_ref().err());
+        self.shared.context.gateway.note(borrowed, collected.as_ref().map(|(_, outcome)| *outcome));
         if matches!(collected, Err(EngineError::Replaced)) {
             return Err(Failure::Replaced(borrowed.take_back()));
         }

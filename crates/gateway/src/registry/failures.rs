@@ -3,6 +3,7 @@
 //! Without this memory, one client that asks again and again for a damaged database would take a
 //! place each time, and so evict the others' databases one by one.
 use super::error::OpenError;
+use crate::tenant::TOLD;
 use lru::LruCache;
 use rowhouse_types::Target;
 use std::num::NonZeroUsize;
@@ -14,9 +15,6 @@ const CAPACITY: NonZeroUsize = NonZeroUsize::new(1024).expect("not zero");
 
 /// How long one is remembered: short, for the operator may have mended it.
 const MEMORY: Duration = Duration::from_millis(500);
-
-/// How long one is told to operators.
-const TOLD: Duration = Duration::from_secs(60);
 
 /// Openings that failed a moment ago.
 #[derive(Debug)]

@@ -13,6 +13,7 @@ mod crash;
 mod data_directory;
 mod documentation;
 mod encryption;
+mod faults;
 mod files;
 mod library;
 mod hostile_files;
