@@ -4,6 +4,9 @@ use std::time::{Duration, Instant};
 /// How long re-openings are counted together, and how often they are told at most.
 const PERIOD: Duration = Duration::from_secs(60);
 
+/// How much of a period must have been seen: what is used in turn takes a while to come round.
+const SETTLED: Duration = Duration::from_secs(10);
+
 /// Databases are opened again soon after they were evicted: more places would keep them open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Thrashing {
@@ -50,7 +53,8 @@ impl Thrash {
         let period = self.period.as_mut().expect("begun above if there was none");
         period.reopened += 1;
         period.would_fit = period.would_fit.max(would_fit);
-        if period.reopened < self.enough || self.told.is_some_and(|told| age(told) < PERIOD) {
+        let settled = self.enough <= period.reopened && SETTLED <= age(period.since);
+        if !settled || self.told.is_some_and(|told| age(told) < PERIOD) {
             return None;
         }
         self.told = Some(now);
@@ -77,17 +81,15 @@ mod tests {
     fn is_told_when_it_is_much_and_once_in_a_period() {
         let (mut thrash, start) = (Thrash::new(20), Instant::now());
         let at = |second| start + Duration::from_secs(second);
-        for _ in 0..19 {
-            assert_eq!(thrash.note(25, at(0)), None);
-        }
-        let told = Thrashing { reopened: 20, within: Duration::from_secs(1), would_fit: 25 };
-        assert_eq!(thrash.note(22, at(1)), Some(told));
-        assert!((2..60).all(|second| thrash.note(30, at(second)).is_none()));
+        assert!((0..100).all(|_| thrash.note(25, at(0)).is_none()), "of no moment yet");
+        let told = Thrashing { reopened: 101, within: SETTLED, would_fit: 25 };
+        assert_eq!(thrash.note(22, at(10)), Some(told));
+        assert!((11..60).all(|second| thrash.note(30, at(second)).is_none()));
         assert_eq!(thrash.would_fit(at(59)), Some(30));
         // A new period, and nineteen are not much.
-        assert!((0..19).all(|_| thrash.note(21, at(100)).is_none()));
-        assert_eq!(thrash.would_fit(at(100)), Some(30));
-        assert_eq!(thrash.note(21, at(101)).map(|told| told.would_fit), Some(21));
+        assert!((100..119).all(|second| thrash.note(21, at(second)).is_none()));
+        assert_eq!(thrash.would_fit(at(119)), Some(30));
+        assert_eq!(thrash.note(21, at(119)).map(|told| told.would_fit), Some(21));
         assert_eq!(thrash.would_fit(at(300)), None);
     }
 }
