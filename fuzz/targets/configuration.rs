@@ -35,6 +35,7 @@ fn check(config: &Config) {
     for duration in [
         config.statement_timeout,
         config.idle_transaction_timeout,
+        config.transaction_timeout,
         config.handshake_timeout,
         config.write_timeout,
         config.drain_timeout,

@@ -1,4 +1,6 @@
 //! What this protocol's clients read for each failure: the original's classes and texts.
+use crate::session::Expired;
+use crate::shared::Settings;
 use rowhouse_engine::{Condition, EngineError, Misuse, SessionState};
 use rowhouse_gateway::{AcquireError, ConnectError, OpenError};
 use rowhouse_types::{ErrorCode, Reportable};
@@ -53,13 +55,17 @@ pub(crate) fn engine(database: &str, error: &EngineError) -> Fault {
     Fault::new(class, code, error.public_message()).with_hint(hint)
 }
 
-/// The peer's transaction was rolled back for being idle, and the peer has not been told yet.
-pub(crate) fn transaction_expired(after: std::time::Duration) -> Fault {
+/// The peer's transaction was rolled back, and the peer has not been told yet.
+pub(crate) fn transaction_expired(expired: Expired, settings: &Settings) -> Fault {
+    let (after, how, option) = match expired {
+        Expired::Idle => (settings.idle_transaction_timeout, " idle", "idle_transaction_timeout"),
+        Expired::Lasting => (settings.transaction_timeout, "", "transaction_timeout"),
+    };
     let message = format!(
-        "transaction was rolled back after {} s idle; nothing of it was applied",
+        "transaction was rolled back after {} s{how}; nothing of it was applied",
         after.as_secs_f64()
     );
-    let hint = "begin again; the operator may raise idle_transaction_timeout".to_owned();
+    let hint = format!("begin again; the operator may raise {option}");
     Fault::new(Class::OperationalError, ErrorCode::TransactionTimeout, message).with_hint(Some(hint))
 }
 

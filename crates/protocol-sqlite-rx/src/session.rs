@@ -1,8 +1,8 @@
 //! One peer's dealings with its databases.
 //!
 //! What Python's cursor remembers between calls is kept per peer and database; a connection is
-//! kept only while it holds a transaction, temporary objects or changed settings, and no longer
-//! idle than allowed.
+//! kept only while it holds a transaction, temporary objects or changed settings, no longer idle
+//! than allowed, and no transaction longer than allowed.
 use crate::error;
 use crate::shared::{Settings, Shared};
 use futures::StreamExt;
@@ -31,7 +31,10 @@ pub(crate) struct Session {
 /// A connection that holds something of the peer's.
 struct Pinned {
     borrowed: Borrowed,
-    until: Instant,
+    /// When it has been idle too long.
+    idle_until: Instant,
+    /// When its transaction has lasted too long.
+    ends: Option<Instant>,
 }
 
 /// What Python's cursor would remember.
@@ -43,8 +46,17 @@ struct Cursor {
     last_row: i64,
     /// The key this peer inserted last; 0 for none.
     inserted: i64,
-    /// Its transaction was rolled back for being idle, and it does not know yet.
-    expired: bool,
+    /// Why its transaction was rolled back, while it does not know yet.
+    expired: Option<Expired>,
+}
+
+/// Why a transaction was rolled back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expired {
+    /// Nothing was asked in it for too long.
+    Idle,
+    /// It lasted too long, asked or not.
+    Lasting,
 }
 
 /// Why a request was not answered with its result.
@@ -71,6 +83,15 @@ impl From<Fault> for Failure {
     }
 }
 
+// === impl Pinned ===
+
+impl Pinned {
+    /// When it is to be rolled back, if nothing is asked before.
+    fn until(&self) -> Instant {
+        self.ends.map_or(self.idle_until, |ends| ends.min(self.idle_until))
+    }
+}
+
 // === impl Session ===
 
 impl Session {
@@ -90,14 +111,19 @@ impl Session {
         request: Result<Request, Fault>,
     ) -> Result<Vec<u8>, Fault> {
         let target = parse(database)?;
-        let Settings { statement_timeout, idle_transaction_timeout, .. } = self.shared.context.settings;
-        let deadline = Instant::now() + statement_timeout;
-        if self.cursor(&target).expired {
-            self.cursor(&target).expired = false;
-            return Err(error::transaction_expired(idle_transaction_timeout));
+        let Settings { statement_timeout, idle_transaction_timeout, transaction_timeout, .. } =
+            self.shared.context.settings;
+        let mut deadline = Instant::now() + statement_timeout;
+        if let Some(expired) = self.cursor(&target).expired.take() {
+            return Err(error::transaction_expired(expired, &self.shared.context.settings));
         }
+        let mut ends = None;
         let mut borrowed = match self.pinned.remove(&target) {
-            Some(pinned) => pinned.borrowed,
+            Some(pinned) => {
+                ends = pinned.ends;
+                deadline = ends.map_or(deadline, |ends| deadline.min(ends));
+                pinned.borrowed
+            }
             // Refused before it runs: afterwards it may have taken effect.
             None if PINNED_MAX <= self.pinned.len() => return Err(error::too_many_sessions(PINNED_MAX)),
             None => {
@@ -130,8 +156,14 @@ impl Session {
             _ => fault,
         });
         if after != SessionState::Clean {
-            let until = Instant::now() + idle_transaction_timeout;
-            self.pinned.insert(target, Pinned { borrowed, until });
+            let now = Instant::now();
+            let ends = match (before, after) {
+                (SessionState::Transaction, SessionState::Transaction) => ends,
+                (_, SessionState::Transaction) => Some(now + transaction_timeout),
+                _ => None,
+            };
+            let pinned = Pinned { borrowed, idle_until: now + idle_transaction_timeout, ends };
+            self.pinned.insert(target, pinned);
         }
         ran
     }
@@ -141,24 +173,21 @@ impl Session {
         self.pinned.values().any(|pinned| pinned.borrowed.state() == SessionState::Transaction)
     }
 
-    /// When the next transaction has been idle too long.
+    /// When the next transaction has been idle, or has lasted, too long.
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
-        self.pinned.values().map(|pinned| pinned.until).min()
+        self.pinned.values().map(Pinned::until).min()
     }
 
-    /// Rolls back what has been idle too long; the peer is told with its next request.
+    /// Rolls back what has been idle, or has lasted, too long; the peer is told with its next
+    /// request.
     pub(crate) fn expire(&mut self) {
         let now = Instant::now();
-        let late: Vec<Target> = self
-            .pinned
-            .iter()
-            .filter(|(_, pinned)| pinned.until <= now)
-            .map(|(target, _)| target.clone())
-            .collect();
-        for target in late {
-            let pinned = self.pinned.remove(&target);
-            let lost = pinned.is_some_and(|pinned| pinned.borrowed.state() == SessionState::Transaction);
-            self.cursor(&target).expired = lost;
+        for (target, pinned) in self.pinned.extract_if(|_, pinned| pinned.until() <= now).collect::<Vec<_>>()
+        {
+            if pinned.borrowed.state() == SessionState::Transaction {
+                let lasting = pinned.ends.is_some_and(|ends| ends <= now);
+                self.cursor(&target).expired = Some(if lasting { Expired::Lasting } else { Expired::Idle });
+            }
         }
     }
 
@@ -196,7 +225,7 @@ impl Session {
 
     fn cursor(&mut self, target: &Target) -> &mut Cursor {
         if CURSORS_MAX <= self.cursors.len() && !self.cursors.contains_key(target) {
-            self.cursors.retain(|_, cursor| cursor.expired);
+            self.cursors.retain(|_, cursor| cursor.expired.is_some());
         }
         self.cursors.entry(target.clone()).or_default()
     }

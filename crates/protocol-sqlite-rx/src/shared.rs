@@ -44,6 +44,8 @@ pub struct Settings {
     pub statement_timeout: Duration,
     /// How long a transaction may be idle before it is rolled back.
     pub idle_transaction_timeout: Duration,
+    /// How long a transaction may last before it is rolled back.
+    pub transaction_timeout: Duration,
     /// The most peers that have not been let in yet; for one more, the oldest has to leave.
     pub handshake_limit: NonZeroU32,
     /// How long a peer may take for the ZMTP handshake.

@@ -117,6 +117,7 @@ pub(crate) fn sqlite_rx(
             policy: config.sql_policy,
             statement_timeout: config.statement_timeout,
             idle_transaction_timeout: config.idle_transaction_timeout,
+            transaction_timeout: config.transaction_timeout,
             handshake_limit: config.handshake_limit,
             handshake_timeout: config.handshake_timeout,
             write_timeout: config.write_timeout,

@@ -36,6 +36,8 @@ pub struct Config {
     pub statement_timeout: Duration,
     /// How long a transaction may be idle.
     pub idle_transaction_timeout: Duration,
+    /// How long a transaction may last.
+    pub transaction_timeout: Duration,
     /// The most rows of a result.
     pub max_result_rows: u64,
     /// The most bytes of a result.
@@ -111,6 +113,7 @@ impl Config {
             sql_policy,
             statement_timeout: layers.duration("statement_timeout")?,
             idle_transaction_timeout: layers.duration("idle_transaction_timeout")?,
+            transaction_timeout: layers.duration("transaction_timeout")?,
             max_result_rows: layers.integer("max_result_rows")?,
             max_result_bytes: layers.bytes("max_result_bytes")?,
             max_request_bytes: narrow(layers.bytes("max_request_bytes")?),

@@ -144,6 +144,12 @@ pub const OPTIONS: &[Opt] = &[
         "How long a transaction may be idle; then it is rolled back.",
     ),
     opt(
+        "transaction_timeout",
+        Kind::Duration,
+        "5min",
+        "How long a transaction may last, idle or not; then it is rolled back.",
+    ),
+    opt(
         "max_result_rows",
         Kind::Integer(1, u64::MAX >> 1),
         "1000000",

@@ -39,6 +39,15 @@ fn what_clients_send_again_is_executed_exactly_once() {
 }
 
 #[test]
+fn a_transaction_left_open_is_rolled_back_and_its_owner_told() {
+    let Some(python) = Python::find() else { return };
+    let home = Home::new();
+    let bounds = ["--set", "idle_transaction_timeout=1s", "--set", "transaction_timeout=2s"];
+    let server = Server::start(&home, &bounds);
+    python.script("transactions.py", &[server.address()]);
+}
+
+#[test]
 fn a_timeout_is_told_across_resends_and_means_not_applied() {
     let Some(python) = Python::find() else { return };
     let home = Home::new();
