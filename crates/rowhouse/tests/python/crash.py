@@ -150,8 +150,11 @@ def ask_server(load, address):
 
 
 def read_files(loads, directory):
-    databases = sorted({database for load in loads for database in load.fates})
-    for database in databases:
+    writers = {}
+    for load in loads:
+        for database in load.fates:
+            writers.setdefault(database, []).append(load)
+    for database, loads in sorted(writers.items()):
         path = pathlib.Path(directory, f"{database}.db")
         if not path.exists():
             for load in loads:
