@@ -6,17 +6,33 @@
 #[cfg(feature = "bench")]
 mod client;
 #[cfg(feature = "bench")]
+mod codec;
+#[cfg(feature = "bench")]
+mod fixture;
+#[cfg(feature = "bench")]
 mod floor;
 #[cfg(feature = "bench")]
 mod foundation;
 #[cfg(feature = "bench")]
+mod load;
+#[cfg(feature = "bench")]
+mod on_demand;
+#[cfg(feature = "bench")]
+mod opening;
+#[cfg(feature = "bench")]
 mod peer;
 #[cfg(feature = "bench")]
 mod report;
+#[cfg(feature = "bench")]
+mod target;
+
+mod part;
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+
+use part::Part;
 
 /// Arguments of `cargo xtask bench`.
 #[derive(clap::Args)]
@@ -27,7 +43,10 @@ pub(crate) struct Args {
     /// Rounds over whose results the median is taken.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     rounds: u32,
-    /// Where to write the results [default: target/bench/NAME.json].
+    /// Run only this part of `on-demand`.
+    #[arg(long, value_name = "PART")]
+    only: Option<Part>,
+    /// Where to write the results; the page for the documentation goes beside it [default: target/bench/NAME.json].
     #[arg(long)]
     json: Option<PathBuf>,
     /// Serve the ZeroMQ echo floor on this address instead; the bench starts itself so.
@@ -37,30 +56,45 @@ pub(crate) struct Args {
 }
 
 /// The comparisons there are.
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Name {
     /// Cold open, creation, warm `SELECT 1` and memory per open database, over `sqlite_rx`.
     Foundation,
+    /// Databases opened, created, read, written, kept and rotated on demand, over `sqlite_rx`.
+    OnDemand,
 }
 
 /// Runs the comparison.
 ///
 /// # Errors
 ///
-/// When a peer cannot be started or answers wrongly, or the results cannot be written.
+/// When a peer cannot be built or started, or answers wrongly, or the results cannot be written.
 #[cfg(feature = "bench")]
 pub(crate) fn run(args: &Args) -> Result<()> {
+    use crate::{run, venv};
+
+    args.check()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     if let Some(address) = &args.echo {
         return runtime.block_on(floor::serve_echo(address));
     }
-    let json = args.json.clone().unwrap_or_else(|| default_json(args.name));
-    let results = match args.name {
-        Name::Foundation => runtime.block_on(foundation::run(args.rounds))?,
+    let json = args.json()?;
+    let python = venv::ready()?;
+    run::run(&mut run::cargo(&["build", "--release", "--package", "rowhouse"]))?;
+    let (results, targets) = match args.name {
+        Name::Foundation => (runtime.block_on(foundation::run(args.rounds, &python))?, Vec::new()),
+        Name::OnDemand => {
+            let results = runtime.block_on(on_demand::run(args.rounds, args.only, &python))?;
+            let targets = on_demand::targets(&results);
+            (results, targets)
+        }
     };
-    println!("{}", results.table());
-    results.write(&json)?;
-    println!("written to {}", json.display());
+    let page = results.page(&targets);
+    println!("\n{page}");
+    let markdown = json.with_extension("md");
+    report::write(&json, &format!("{:#}\n", results.json(&targets)))?;
+    report::write(&markdown, &page)?;
+    println!("written to {} and {}", json.display(), markdown.display());
     Ok(())
 }
 
@@ -73,18 +107,39 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 pub(crate) fn run(args: &Args) -> Result<()> {
     use crate::run;
 
-    let json = match &args.json {
-        Some(path) => std::path::absolute(path)?,
-        None => default_json(args.name),
-    };
+    args.check()?;
     let mut command =
         run::cargo(&["run", "--release", "--package", "xtask", "--features", "bench", "--", "bench"]);
-    command.arg(args.name.as_str()).arg("--rounds").arg(args.rounds.to_string()).arg("--json").arg(json);
+    command.arg(args.name.as_str()).arg("--rounds").arg(args.rounds.to_string());
+    command.arg("--json").arg(args.json()?);
+    if let Some(part) = args.only {
+        command.arg("--only").arg(part.as_str());
+    }
     run::run(&mut command)
 }
 
-fn default_json(name: Name) -> PathBuf {
-    crate::run::root().join(format!("target/bench/{}.json", name.as_str()))
+// === impl Args ===
+
+impl Args {
+    fn check(&self) -> Result<()> {
+        let parts = self.only.is_none() || self.name == Name::OnDemand;
+        ensure!(parts, "`--only` is for `on-demand`: {} runs as a whole", self.name.as_str());
+        Ok(())
+    }
+
+    /// Returns where the results go.
+    fn json(&self) -> Result<PathBuf> {
+        match (&self.json, self.only) {
+            (Some(path), _) => Ok(std::path::absolute(path)?),
+            (None, None) => Ok(folder().join(format!("{}.json", self.name.as_str()))),
+            // The results of a part are not those of the whole.
+            (None, Some(part)) => Ok(folder().join(format!("{}-{}.json", self.name.as_str(), part.as_str()))),
+        }
+    }
+}
+
+fn folder() -> PathBuf {
+    crate::run::root().join("target/bench")
 }
 
 // === impl Name ===
@@ -93,6 +148,43 @@ impl Name {
     fn as_str(self) -> &'static str {
         match self {
             Self::Foundation => "foundation",
+            Self::OnDemand => "on-demand",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{Args as _, FromArgMatches, ValueEnum};
+
+    fn parse(words: &[&str]) -> Args {
+        let command = Args::augment_args(clap::Command::new("bench").no_binary_name(true));
+        Args::from_arg_matches(&command.try_get_matches_from(words).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn names_are_handed_over_as_they_are_read() {
+        for name in Name::value_variants() {
+            assert_eq!(name.to_possible_value().unwrap().get_name(), name.as_str());
+        }
+        for part in Part::value_variants() {
+            assert_eq!(part.to_possible_value().unwrap().get_name(), part.as_str());
+        }
+    }
+
+    #[test]
+    fn only_on_demand_has_parts() {
+        assert!(parse(&["on-demand", "--only", "insert"]).check().is_ok());
+        assert!(parse(&["foundation", "--only", "insert"]).check().is_err());
+    }
+
+    #[test]
+    fn a_part_does_not_overwrite_the_whole() {
+        let whole = parse(&["on-demand"]).json().unwrap();
+        let part = parse(&["on-demand", "--only", "cold-open"]).json().unwrap();
+
+        assert!(whole.ends_with("target/bench/on-demand.json"));
+        assert!(part.ends_with("target/bench/on-demand-cold-open.json"));
     }
 }

@@ -15,36 +15,22 @@ use rmpv::Value;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 /// What an answer may inflate to.
 const MAX_ANSWER: u64 = 16 << 20;
+/// What single requests call their client.
+const ID: &str = "bench";
 
 /// One connection, used for one request at a time.
 pub(super) struct Client {
     socket: Socket,
-    id: String,
 }
 
 // === impl Client ===
 
 impl Client {
-    /// Connects; `id` tells clients apart, as the protocol's `client_id` does.
-    pub(super) async fn connect(address: &str, id: impl Into<String>) -> Result<Self> {
+    /// Connects, sooner or later: what listens may still be starting.
+    pub(super) async fn connect(address: &str) -> Result<Self> {
         let socket = Socket::new(SocketType::Req, Options::default());
         socket.connect(address).await.with_context(|| format!("cannot connect to {address}"))?;
-        Ok(Self { socket, id: id.into() })
-    }
-
-    /// Encodes a request for a database; an empty name is the default database.
-    pub(super) fn request(&self, database: &str, query: &str) -> Result<Bytes> {
-        let mut fields = vec![
-            (Value::from("client_id"), Value::from(self.id.as_str())),
-            (Value::from("query"), Value::from(query)),
-            (Value::from("params"), Value::Array(Vec::new())),
-            (Value::from("execute_many"), Value::from(false)),
-            (Value::from("execute_script"), Value::from(false)),
-        ];
-        if !database.is_empty() {
-            fields.push((Value::from("database_name"), Value::from(database)));
-        }
-        encode(&Value::Map(fields))
+        Ok(Self { socket })
     }
 
     /// Sends a payload and waits for the answer to it.
@@ -61,9 +47,35 @@ impl Client {
     ///
     /// When the answer is an error or none of the protocol's.
     pub(super) async fn query(&self, database: &str, query: &str) -> Result<Vec<Value>> {
-        let request = self.request(database, query)?;
-        rows(&self.exchange(request).await?)
+        let answer = self.exchange(request(ID, database, query, None)?).await?;
+        rows(&answer).with_context(|| format!("`{query}` on {database:?}"))
     }
+
+    /// Runs a query whose answer is one number.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::query`], and when the answer is anything else.
+    pub(super) async fn number(&self, database: &str, query: &str) -> Result<u64> {
+        let rows = self.query(database, query).await?;
+        let number = rows.first().and_then(|row| row.as_array()?.first()?.as_u64());
+        number.with_context(|| format!("`{query}` on {database:?} answered {rows:?}"))
+    }
+}
+
+/// Encodes a request for a database; an empty name is the default database, `id` the client's own.
+pub(super) fn request(id: &str, database: &str, query: &str, argument: Option<&str>) -> Result<Bytes> {
+    let mut fields = vec![
+        (Value::from("client_id"), Value::from(id)),
+        (Value::from("query"), Value::from(query)),
+        (Value::from("params"), Value::Array(argument.into_iter().map(Value::from).collect())),
+        (Value::from("execute_many"), Value::from(false)),
+        (Value::from("execute_script"), Value::from(false)),
+    ];
+    if !database.is_empty() {
+        fields.push((Value::from("database_name"), Value::from(database)));
+    }
+    encode(&Value::Map(fields))
 }
 
 /// Packs a value as the protocol does.
@@ -76,7 +88,11 @@ fn encode(value: &Value) -> Result<Bytes> {
 }
 
 /// Reads the rows out of an answer.
-fn rows(answer: &[u8]) -> Result<Vec<Value>> {
+///
+/// # Errors
+///
+/// When the answer is an error or none of the protocol's.
+pub(super) fn rows(answer: &[u8]) -> Result<Vec<Value>> {
     let mut packed = Vec::new();
     ZlibDecoder::new(answer).take(MAX_ANSWER).read_to_end(&mut packed)?;
     let answer = rmpv::decode::read_value(&mut packed.as_slice())?;
@@ -109,8 +125,8 @@ mod tests {
         let mut echo = tokio::task::JoinSet::new();
         let bound = address.clone();
         echo.spawn(async move { crate::bench::floor::serve_echo(&bound).await });
-        let client = Client::connect(&address, "test").await.unwrap();
-        let request = client.request("tenant", "SELECT 1").unwrap();
+        let client = Client::connect(&address).await.unwrap();
+        let request = request("test", "tenant", "SELECT 1", None).unwrap();
 
         for _ in 0..3 {
             assert_eq!(client.exchange(request.clone()).await.unwrap(), request);

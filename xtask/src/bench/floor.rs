@@ -7,8 +7,10 @@ use anyhow::{Context, Result};
 use omq_tokio::{Options, Socket, SocketType};
 use rusqlite::Connection;
 
-/// The row that a prepared database holds, to be read by a first query.
-pub(super) const READ_ROW: &str = "SELECT v FROM kept WHERE id = 1";
+use super::fixture::{ADD_ROW, ROW};
+use super::load::Load;
+use super::peer;
+use super::report::Times;
 
 /// Answers every message with itself, until killed: what the transport alone costs.
 ///
@@ -24,34 +26,10 @@ pub(super) async fn serve_echo(address: &str) -> Result<()> {
     }
 }
 
-/// Writes a database with one row, closed and checkpointed.
-pub(super) fn prepare(file: &Path) -> Result<()> {
-    let connection = Connection::open(file).with_context(|| format!("cannot create {}", file.display()))?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.execute_batch(
-        "CREATE TABLE kept (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO kept VALUES (1, 'one')",
-    )?;
-    connection.close().map_err(|(_, error)| error)?;
-    Ok(())
-}
-
-/// Opens a prepared database in process, as the server does, and answers a first query.
-pub(super) fn cold_open(file: &Path, query: &str) -> Result<(Connection, Duration)> {
+/// Opens a database in process, as the server does, or creates it, and answers a first query.
+pub(super) fn open(file: &Path, query: &str) -> Result<(Connection, Duration)> {
     let start = Instant::now();
-    let connection = Connection::open(file)?;
-    first_answer(connection, query, start)
-}
-
-/// Creates a database in process and answers a first query.
-pub(super) fn create(file: &Path) -> Result<(Connection, Duration)> {
-    let start = Instant::now();
-    let connection = Connection::open(file)?;
-    first_answer(connection, "SELECT 1", start)
-}
-
-fn first_answer(connection: Connection, query: &str, start: Instant) -> Result<(Connection, Duration)> {
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
+    let connection = connect(file)?;
     connection.query_row(query, [], |row| row.get::<_, rusqlite::types::Value>(0))?;
     Ok((connection, start.elapsed()))
 }
@@ -65,4 +43,58 @@ pub(super) fn select_one(times: u32) -> Result<Duration> {
         statement.query_row([], |row| row.get::<_, i64>(0))?;
     }
     Ok(start.elapsed() / times)
+}
+
+/// Inserts rows for so long, so many per transaction; the times are those of transactions.
+pub(super) fn insert(file: &Path, together: u32, duration: Duration) -> Result<Load> {
+    let connection = connect(file)?;
+    let mut statement = connection.prepare(ADD_ROW)?;
+    let mut times = Vec::new();
+    let cpu = peer::own_cpu()?;
+    let start = Instant::now();
+    let mut now = start;
+    while now < start + duration {
+        if together > 1 {
+            connection.execute_batch("BEGIN IMMEDIATE")?;
+        }
+        for _ in 0..together {
+            statement.execute([ROW])?;
+        }
+        if together > 1 {
+            connection.execute_batch("COMMIT")?;
+        }
+        let committed = Instant::now();
+        times.push(committed - now);
+        now = committed;
+    }
+    let requests = times.len() * usize::try_from(together)?;
+    let cpu = peer::own_cpu()? - cpu;
+    Ok(Load { requests, answers: requests, took: start.elapsed(), cpu, times: Times::new(times) })
+}
+
+fn connect(file: &Path) -> Result<Connection> {
+    let connection = Connection::open(file)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    Ok(connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::fixture;
+
+    #[test]
+    fn grouped_inserts_are_counted_by_row() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let file = fixture::file(folder.path(), "floor");
+        fixture::prepare(&file).unwrap();
+
+        let load = insert(&file, 100, Duration::from_millis(1)).unwrap();
+
+        let (connection, _) = open(&file, fixture::READ_ROW).unwrap();
+        let rows: i64 = connection.query_row(fixture::COUNT_ROWS, [], |row| row.get(0)).unwrap();
+        assert_eq!(usize::try_from(rows).unwrap(), load.requests + 1);
+        assert_eq!(load.requests % 100, 0);
+    }
 }

@@ -8,13 +8,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::client::Client;
+use super::client::{self, Client};
 use crate::run;
 
 /// How long a peer may take to answer for the first time.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long a peer may take to stop when asked to.
-const STOP_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a peer may take to stop when asked to: thousands of databases are closed one by one.
+const STOP_TIMEOUT: Duration = Duration::from_secs(60);
+/// The name of the echo, which is no server of the protocol.
+const ECHO: &str = "ZeroMQ echo";
 
 /// A server process under measurement; killed on drop.
 pub(super) struct Peer {
@@ -40,7 +42,7 @@ impl Peer {
         let address = free_address()?;
         let mut command = Command::new(std::env::current_exe().context("cannot find this program")?);
         command.args(["bench", "--echo", &address]);
-        Self::start("ZeroMQ echo", command, address)
+        Self::start(ECHO, command, address)
     }
 
     /// Starts the sqlite_rx package's own server on one database.
@@ -59,15 +61,20 @@ impl Peer {
         Ok(Self { name, child, address })
     }
 
-    /// Returns where it listens.
-    pub(super) fn address(&self) -> &str {
-        &self.address
+    /// Connects a client to it.
+    pub(super) async fn connect(&self) -> Result<Client> {
+        Client::connect(&self.address).await
+    }
+
+    /// Returns whether it answers every request with the request.
+    pub(super) fn echoes(&self) -> bool {
+        self.name == ECHO
     }
 
     /// Waits for the first answer; the payload is any that the peer answers.
     pub(super) async fn ready(&mut self) -> Result<()> {
-        let client = Client::connect(&self.address, "ready").await?;
-        let request = client.request("", "SELECT 1")?;
+        let client = self.connect().await?;
+        let request = client::request("ready", "", "SELECT 1", None)?;
         let deadline = Instant::now() + START_TIMEOUT;
         let mut answer = std::pin::pin!(client.exchange(request));
         loop {
@@ -98,6 +105,13 @@ impl Peer {
         Ok(())
     }
 
+    /// Kills it, whatever it is doing.
+    pub(super) fn kill(mut self) -> Result<()> {
+        self.child.kill().with_context(|| format!("cannot kill {}", self.name))?;
+        self.child.wait()?;
+        Ok(())
+    }
+
     /// Returns the processor time it has used, to the kernel's clock tick.
     pub(super) fn cpu(&self) -> Result<Duration> {
         let stat = fs::read_to_string(self.proc("stat"))?;
@@ -117,6 +131,11 @@ impl Peer {
         Ok(fs::read_dir(self.proc("fd"))?.count() as u64)
     }
 
+    /// Returns how many threads it has.
+    pub(super) fn threads(&self) -> Result<u64> {
+        Ok(fs::read_dir(self.proc("task"))?.count() as u64)
+    }
+
     fn proc(&self, file: &str) -> String {
         format!("/proc/{}/{file}", self.child.id())
     }
@@ -128,6 +147,13 @@ impl Drop for Peer {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Returns the processor time that the calling thread has used, to the nanosecond.
+pub(super) fn own_cpu() -> Result<Duration> {
+    let text = fs::read_to_string("/proc/thread-self/schedstat").context("Linux keeps no schedstat here")?;
+    let nanoseconds = text.split_whitespace().next().and_then(|first| first.parse().ok());
+    nanoseconds.map(Duration::from_nanos).context("cannot read this thread's time")
 }
 
 /// Finds an address nobody listens on.
@@ -160,6 +186,16 @@ mod tests {
         let stat = "7 (a) b) S 1 7 7 0 -1 4194304 100 0 0 0 12 30 0 0 20 0 3 0 100 1 1";
         assert_eq!(cpu_ticks(stat), Some(42));
         assert_eq!(cpu_ticks("7 (a"), None);
+    }
+
+    #[test]
+    fn work_costs_processor_time() {
+        let before = own_cpu().unwrap();
+        let mut sum = 0_u64;
+        while own_cpu().unwrap() == before {
+            sum = std::hint::black_box(sum + 1);
+        }
+        assert!(own_cpu().unwrap() > before);
     }
 
     #[test]

@@ -5,28 +5,48 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::load::Load;
+use super::target::Target;
 use crate::run;
 
-/// The subjects of a comparison, in the order of the table's columns.
-const SUBJECTS: [&str; 4] = [ROWHOUSE, RUSQLITE, ECHO, SQLITE_RX];
+/// The subjects of comparisons, in the order of a table's columns; those not measured have none.
+const SUBJECTS: [&str; 6] = [ROWHOUSE, ROWHOUSE_CURVE, RUSQLITE, ECHO, CODEC, SQLITE_RX];
 /// The server.
 pub(super) const ROWHOUSE: &str = "rowhouse";
+/// The server, encrypting.
+pub(super) const ROWHOUSE_CURVE: &str = "rowhouse, CURVE";
 /// The floor of an engine: SQLite in process.
 pub(super) const RUSQLITE: &str = "SQLite in process";
 /// The floor of a transport: the same bytes sent back.
 pub(super) const ECHO: &str = "ZeroMQ echo";
+/// The floor of a protocol: the same bytes read and written, in process.
+pub(super) const CODEC: &str = "codec in process";
 /// The peer: the sqlite_rx package's own server of one database.
 pub(super) const SQLITE_RX: &str = "sqlite_rx 1.3.0";
 
+/// A share of all requests, by its usual name.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Percentile {
+    name: &'static str,
+    per_mille: usize,
+}
+
+/// The time that half of all requests did not exceed.
+pub(super) const P50: Percentile = Percentile { name: "p50", per_mille: 500 };
+/// The time that 99 of 100 requests did not exceed.
+pub(super) const P99: Percentile = Percentile { name: "p99", per_mille: 990 };
+/// The time that 999 of 1,000 requests did not exceed.
+pub(super) const P999: Percentile = Percentile { name: "p99.9", per_mille: 999 };
+
 /// One line of the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Metric {
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Metric {
     /// What was measured.
-    pub(super) name: &'static str,
+    name: String,
     /// In what.
-    pub(super) unit: &'static str,
+    unit: &'static str,
 }
 
 /// The values of one metric for one subject, one per round.
@@ -42,6 +62,12 @@ pub(super) struct Results {
     series: Vec<Series>,
 }
 
+/// Where one subject's values go.
+pub(super) struct Column<'a> {
+    results: &'a mut Results,
+    subject: &'static str,
+}
+
 /// Times of single requests, sorted.
 pub(super) struct Times(Vec<Duration>);
 
@@ -52,23 +78,27 @@ impl Results {
         Self { bench, series: Vec::new() }
     }
 
-    /// Adds this round's value.
-    pub(super) fn add(&mut self, metric: Metric, subject: &'static str, value: f64) {
-        let known =
-            self.series.iter_mut().find(|series| series.metric == metric && series.subject == subject);
-        match known {
-            Some(series) => series.rounds.push(value),
-            None => self.series.push(Series { metric, subject, rounds: vec![value] }),
-        }
+    /// Returns where a subject's values of this round go.
+    pub(super) fn of(&mut self, subject: &'static str) -> Column<'_> {
+        debug_assert!(SUBJECTS.contains(&subject), "{subject} has no column");
+        Column { results: self, subject }
+    }
+
+    /// Returns the median over the rounds, if it was measured.
+    pub(super) fn median(&self, name: &str, subject: &str) -> Option<f64> {
+        let found = self.series.iter().find(|series| series.metric.name == name && series.subject == subject);
+        found.map(|series| median(&series.rounds))
     }
 
     /// Writes the medians as a Markdown table, aligned to be read as it is.
     pub(super) fn table(&self) -> String {
-        let mut rows =
-            vec![["metric", "unit"].into_iter().chain(SUBJECTS).map(str::to_owned).collect::<Vec<_>>()];
+        let measured = |subject: &&str| self.series.iter().any(|series| series.subject == *subject);
+        let subjects: Vec<&str> = SUBJECTS.into_iter().filter(|subject| measured(subject)).collect();
+        let head = ["metric", "unit"].into_iter().chain(subjects.iter().copied());
+        let mut rows = vec![head.map(str::to_owned).collect::<Vec<_>>()];
         for metric in self.metrics() {
-            let cells = SUBJECTS.iter().map(|subject| self.cell(metric, subject));
-            rows.push([metric.name.to_owned(), metric.unit.to_owned()].into_iter().chain(cells).collect());
+            let cells = subjects.iter().map(|subject| self.cell(&metric.name, subject));
+            rows.push([metric.name.clone(), metric.unit.to_owned()].into_iter().chain(cells).collect());
         }
         let widths: Vec<usize> = (0..rows[0].len())
             .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
@@ -79,12 +109,20 @@ impl Results {
         lines.join("\n")
     }
 
-    /// Writes every round's values, and on what machine they were measured.
-    ///
-    /// # Errors
-    ///
-    /// When the file cannot be written.
-    pub(super) fn write(&self, file: &Path) -> Result<()> {
+    /// Writes the table, where it was measured, and how the targets were met, ready for the documentation.
+    pub(super) fn page(&self, targets: &[Target]) -> String {
+        let rounds = self.series.iter().map(|series| series.rounds.len()).max().unwrap_or(0);
+        let mut page = format!("{}, revision {}, {rounds} round(s).\n\n", machine(), revision());
+        page += &self.table();
+        if !targets.is_empty() {
+            page += "\n\n";
+            page += &targets.iter().map(|target| format!("- {target}")).collect::<Vec<_>>().join("\n");
+        }
+        page + "\n"
+    }
+
+    /// Returns every round's values and the targets, and on what machine they were measured.
+    pub(super) fn json(&self, targets: &[Target]) -> Value {
         let series = self.series.iter().map(|series| {
             json!({
                 "metric": series.metric.name,
@@ -94,33 +132,71 @@ impl Results {
                 "rounds": series.rounds,
             })
         });
-        let all = json!({
+        json!({
             "bench": self.bench,
             "revision": revision(),
             "machine": machine(),
+            "targets": targets.iter().map(Target::json).collect::<Vec<_>>(),
             "series": series.collect::<Vec<_>>(),
-        });
-        if let Some(folder) = file.parent() {
-            fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-        }
-        fs::write(file, format!("{all:#}\n")).with_context(|| format!("cannot write {}", file.display()))
+        })
     }
 
     /// Returns the metrics in the order in which they were first measured.
-    fn metrics(&self) -> Vec<Metric> {
+    fn metrics(&self) -> Vec<&Metric> {
         let mut metrics = Vec::new();
         for series in &self.series {
-            if !metrics.contains(&series.metric) {
-                metrics.push(series.metric);
+            if !metrics.contains(&&series.metric) {
+                metrics.push(&series.metric);
             }
         }
         metrics
     }
 
-    fn cell(&self, metric: Metric, subject: &str) -> String {
-        let found = self.series.iter().find(|series| series.metric == metric && series.subject == subject);
-        found.map_or_else(|| "-".to_owned(), |series| number(median(&series.rounds)))
+    fn cell(&self, name: &str, subject: &str) -> String {
+        self.median(name, subject).map_or_else(|| "-".to_owned(), number)
     }
+}
+
+// === impl Column ===
+
+impl Column<'_> {
+    /// Adds this round's value.
+    pub(super) fn add(&mut self, name: impl Into<String>, unit: &'static str, value: f64) {
+        let metric = Metric { name: name.into(), unit };
+        let series = &mut self.results.series;
+        let known =
+            series.iter_mut().find(|series| series.metric == metric && series.subject == self.subject);
+        match known {
+            Some(series) => series.rounds.push(value),
+            None => series.push(Series { metric, subject: self.subject, rounds: vec![value] }),
+        }
+    }
+
+    /// Adds this round's percentiles of some times.
+    pub(super) fn times(&mut self, what: &str, times: &Times, of: &[Percentile]) {
+        for percentile in of {
+            self.add(format!("{what}, {}", percentile.name), "µs", times.at(*percentile));
+        }
+    }
+
+    /// Adds what a load did: throughput, times, and the server's processor time.
+    pub(super) fn load(&mut self, what: &str, load: &Load) {
+        self.add(what, "requests/s", load.rate());
+        self.times(what, &load.times, &[P50, P99, P999]);
+        self.add(format!("{what}, server CPU"), "µs/request", load.cpu_per_request());
+    }
+}
+
+/// Writes a report, in a folder that is made if it is missing.
+///
+/// # Errors
+///
+/// When the file cannot be written.
+pub(super) fn write(file: &Path, text: &str) -> Result<()> {
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    }
+    fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
 }
 
 fn line(cells: &[String], widths: &[usize]) -> String {
@@ -129,7 +205,7 @@ fn line(cells: &[String], widths: &[usize]) -> String {
 }
 
 /// Writes a number with about three figures.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     match value.abs() {
         100.0.. => format!("{value:.0}"),
         10.0.. => format!("{value:.1}"),
@@ -169,10 +245,10 @@ impl Times {
         Self(times)
     }
 
-    /// Returns the time, in µs, that so many of a thousand requests did not exceed.
-    pub(super) fn per_mille(&self, share: usize) -> f64 {
+    /// Returns the time, in µs, that this share of all requests did not exceed.
+    pub(super) fn at(&self, percentile: Percentile) -> f64 {
         let Some(last) = self.0.len().checked_sub(1) else { return f64::NAN };
-        let index = (self.0.len() * share).div_ceil(1000).saturating_sub(1).min(last);
+        let index = (self.0.len() * percentile.per_mille).div_ceil(1000).saturating_sub(1).min(last);
         self.0[index].as_secs_f64() * 1e6
     }
 }
@@ -180,8 +256,6 @@ impl Times {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const COLD: Metric = Metric { name: "cold", unit: "µs" };
 
     #[test]
     fn the_median_is_in_the_middle() {
@@ -193,24 +267,52 @@ mod tests {
     #[test]
     fn percentiles_are_times_that_were_measured() {
         let times = Times::new((1..=1000).rev().map(Duration::from_micros).collect());
-        assert_eq!(times.per_mille(500).round(), 500.0);
-        assert_eq!(times.per_mille(990).round(), 990.0);
-        assert_eq!(times.per_mille(999).round(), 999.0);
-        assert_eq!(Times::new(vec![Duration::from_micros(7)]).per_mille(999).round(), 7.0);
+        assert_eq!(times.at(P50).round(), 500.0);
+        assert_eq!(times.at(P99).round(), 990.0);
+        assert_eq!(times.at(P999).round(), 999.0);
+        assert_eq!(Times::new(vec![Duration::from_micros(7)]).at(P999).round(), 7.0);
+    }
+
+    fn cells(line: &str) -> Vec<&str> {
+        line.split('|').map(str::trim).collect()
     }
 
     #[test]
     fn the_table_shows_medians_and_gaps() {
         let mut results = Results::new("test");
         for value in [3.0, 1.0, 200.0] {
-            results.add(COLD, ROWHOUSE, value);
+            results.of(ROWHOUSE).add("cold", "µs", value);
         }
-        results.add(COLD, ECHO, 42.0);
+        results.of(ECHO).add("warm", "µs", 42.0);
 
         let table = results.table();
 
-        let last = table.lines().last().unwrap();
-        let cells: Vec<&str> = last.split('|').map(str::trim).collect();
-        assert_eq!(cells, ["", "cold", "µs", "3.00", "-", "42.0", "-", ""]);
+        let lines: Vec<_> = table.lines().map(cells).collect();
+        assert_eq!(lines[2], ["", "cold", "µs", "3.00", "-", ""]);
+        assert_eq!(lines[3], ["", "warm", "µs", "-", "42.0", ""]);
+    }
+
+    #[test]
+    fn only_what_was_measured_has_a_column() {
+        let mut results = Results::new("test");
+        results.of(SQLITE_RX).add("warm", "µs", 1.0);
+        results.of(ROWHOUSE).add("warm", "µs", 1.0);
+
+        let table = results.table();
+
+        assert_eq!(cells(table.lines().next().unwrap()), ["", "metric", "unit", ROWHOUSE, SQLITE_RX, ""]);
+        assert_eq!(results.median("warm", ECHO), None);
+    }
+
+    #[test]
+    fn the_page_ends_with_the_targets() {
+        let mut results = Results::new("test");
+        results.of(ROWHOUSE).add("warm", "µs", 2.0);
+        let targets = [Target::at_most("quick", "µs", 3.0, 2.0)];
+
+        let page = results.page(&targets);
+
+        assert!(page.contains("1 round(s)"), "{page}");
+        assert!(page.lines().last().unwrap().starts_with("- **met**"), "{page}");
     }
 }
