@@ -116,7 +116,7 @@ async fn memory(results: &mut Results) -> Result<()> {
     let open = opening::cost(&server, &names, IDLE).await?;
     let mut column = results.of(ROWHOUSE);
     column.add("memory per open database (PSS)", "KiB", open.memory);
-    column.add("memory with none open (PSS)", "KiB", open.memory_with_none);
+    column.add("memory with one open (PSS)", "KiB", open.memory_with_one);
     column.add("file descriptors per open database", "", open.descriptors);
     column.add(format!("idle with {OPEN} open, server CPU"), "% of a core", open.idle);
     server.stop()

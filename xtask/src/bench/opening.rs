@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use rusqlite::Connection;
 
 use super::client::Client;
@@ -12,13 +12,13 @@ use super::{fixture, floor};
 
 /// What databases cost a server while they are open and nobody asks.
 pub(super) struct Cost {
-    /// Memory (PSS) with none open, in KiB.
-    pub(super) memory_with_none: f64,
-    /// Memory (PSS) for each, in KiB.
+    /// Memory (PSS) with one open, in KiB.
+    pub(super) memory_with_one: f64,
+    /// Memory (PSS) for each more, in KiB.
     pub(super) memory: f64,
-    /// File descriptors for each.
+    /// File descriptors for each more.
     pub(super) descriptors: f64,
-    /// Threads with none open, and with all.
+    /// Threads with one open, and with all.
     pub(super) threads: [u64; 2],
     /// The share of a core that the server uses, in percent.
     pub(super) idle: f64,
@@ -52,7 +52,9 @@ pub(super) fn in_process(
 /// Opens the databases, leaves the server alone for a while, and tells what they cost it.
 pub(super) async fn cost(server: &Peer, names: &[String], idle: Duration) -> Result<Cost> {
     let client = server.connect().await?;
-    client.query("", "SELECT 1").await?;
+    // The first brings what all share.
+    let (first, names) = names.split_first().context("no database to open")?;
+    client.query(first, fixture::READ_ROW).await?;
     let (memory, descriptors, threads) = (server.memory()?, server.descriptors()?, server.threads()?);
     let start = Instant::now();
     served(&client, names, fixture::READ_ROW).await?;
@@ -65,7 +67,7 @@ pub(super) async fn cost(server: &Peer, names: &[String], idle: Duration) -> Res
     tokio::time::sleep(idle).await;
     let used = (server.cpu()? - cpu).as_secs_f64() / idle.as_secs_f64();
     Ok(Cost {
-        memory_with_none: memory as f64,
+        memory_with_one: memory as f64,
         memory: memory_each,
         descriptors,
         threads,

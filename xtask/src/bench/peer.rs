@@ -34,6 +34,8 @@ impl Peer {
         let mut command = Command::new(run::root().join("target/release/rowhouse"));
         command.args(["start", "--tcp-address", &address]).arg("--data-directory").arg(folder);
         command.args(["--auto-connect", "--auto-create", "--max-connections", &max_connections.to_string()]);
+        // Thrashing, which a part provokes, is a warning.
+        command.args(["--log-level", "error"]);
         Self::start("rowhouse", command, address)
     }
 

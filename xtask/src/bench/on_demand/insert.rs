@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use tempfile::TempDir;
 
+use super::select;
 use crate::bench::fixture::{self, ADD_ROW, COUNT_ROWS, ROW};
 use crate::bench::floor;
 use crate::bench::load::Plan;
@@ -46,26 +47,17 @@ pub(super) async fn run(results: &mut Results, python: &Path) -> Result<()> {
     Ok(())
 }
 
-/// How throughput scales, against one client, the peer and the floor.
+/// How throughput scales with clients.
 pub(super) fn targets(results: &Results) -> Option<Vec<Target>> {
-    let rate = |clients, subject| results.median(&what(clients), subject);
-    let ours = |clients| rate(clients, ROWHOUSE);
-    let grouped = results.median(GROUPED, RUSQLITE)?;
-    Some(vec![
-        Target::at_least("durable INSERT, 32 clients to 1 client", "times", 8.0, ours(32)? / ours(1)?),
-        Target::at_least(
-            "durable INSERT, 32 clients, to sqlite_rx",
-            "times",
-            8.0,
-            ours(32)? / rate(32, SQLITE_RX)?,
-        ),
-        Target::at_least(
-            "durable INSERT, 64 clients, to 100 per transaction in process",
-            "times",
-            0.5,
-            ours(64)? / grouped,
-        ),
-    ])
+    let rate = |clients| results.median(&what(clients), ROWHOUSE);
+    let scale = rate(32)? / rate(1)?;
+    let mut targets = vec![Target::at_least("durable INSERT, 32 clients to 1 client", "times", 8.0, scale)];
+    let reading = select::what(16);
+    if let Some(read) = results.median(&reading, ROWHOUSE) {
+        let name = format!("{} to {reading}", what(64));
+        targets.push(Target::at_least(name, "times", 0.5, rate(64)? / read));
+    }
+    Some(targets)
 }
 
 fn what(clients: usize) -> String {
