@@ -8,7 +8,7 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
-use omq_tokio::{Message, Options, Socket, SocketType};
+use omq_tokio::{CurveKeypair, CurvePublicKey, Message, Options, Socket, SocketType};
 use rmpv::Value;
 
 /// How long an answer may take before the bench gives up.
@@ -26,9 +26,13 @@ pub(super) struct Client {
 // === impl Client ===
 
 impl Client {
-    /// Connects, sooner or later: what listens may still be starting.
-    pub(super) async fn connect(address: &str) -> Result<Self> {
-        let socket = Socket::new(SocketType::Req, Options::default());
+    /// Connects, sooner or later: what listens may still be starting. Encrypts for a server of this key.
+    pub(super) async fn connect(address: &str, server: Option<CurvePublicKey>) -> Result<Self> {
+        let options = match server {
+            None => Options::default(),
+            Some(server) => Options::default().curve_client(CurveKeypair::generate(), server),
+        };
+        let socket = Socket::new(SocketType::Req, options);
         socket.connect(address).await.with_context(|| format!("cannot connect to {address}"))?;
         Ok(Self { socket })
     }
@@ -125,7 +129,7 @@ mod tests {
         let mut echo = tokio::task::JoinSet::new();
         let bound = address.clone();
         echo.spawn(async move { crate::bench::floor::serve_echo(&bound).await });
-        let client = Client::connect(&address).await.unwrap();
+        let client = Client::connect(&address, None).await.unwrap();
         let request = request("test", "tenant", "SELECT 1", None).unwrap();
 
         for _ in 0..3 {

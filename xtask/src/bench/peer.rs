@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use omq_tokio::CurvePublicKey;
 
 use super::client::{self, Client};
 use crate::run;
@@ -23,6 +24,8 @@ pub(super) struct Peer {
     name: &'static str,
     child: Child,
     address: String,
+    /// Set when it encrypts.
+    key: Option<CurvePublicKey>,
 }
 
 // === impl Peer ===
@@ -31,12 +34,23 @@ impl Peer {
     /// Starts the release build of rowhouse on a folder of databases.
     pub(super) fn rowhouse(folder: &Path, max_connections: u32) -> Result<Self> {
         let address = free_address()?;
-        let mut command = Command::new(run::root().join("target/release/rowhouse"));
-        command.args(["start", "--tcp-address", &address]).arg("--data-directory").arg(folder);
-        command.args(["--auto-connect", "--auto-create", "--max-connections", &max_connections.to_string()]);
-        // Thrashing, which a part provokes, is a warning.
-        command.args(["--log-level", "error"]);
+        let command = start_command(folder, max_connections, &address);
         Self::start("rowhouse", command, address)
+    }
+
+    /// Starts it so that it encrypts, with keys made in a folder of their own beneath.
+    pub(super) fn rowhouse_encrypted(folder: &Path, max_connections: u32) -> Result<Self> {
+        let (address, keys) = (free_address()?, folder.join("keys"));
+        let mut keygen = Command::new(program());
+        keygen.args(["keygen", "--mode", "server", "--key-id", "server", "--curve-dir"]).arg(&keys);
+        ensure!(run::succeeds(&mut keygen), "rowhouse cannot make a pair of keys");
+        let file = fs::read_to_string(keys.join("server.key")).context("cannot read the server's key")?;
+        let key = public_key(&file).context("the server's key is none")?;
+        let mut command = start_command(folder, max_connections, &address);
+        command.args(["--curvezmq", "--key-id", "server", "--curve-dir"]).arg(&keys);
+        let mut peer = Self::start("rowhouse, encrypted", command, address)?;
+        peer.key = Some(key);
+        Ok(peer)
     }
 
     /// Starts the echo: the transport alone, in a process of its own.
@@ -60,12 +74,12 @@ impl Peer {
     fn start(name: &'static str, mut command: Command, address: String) -> Result<Self> {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
         let child = command.spawn().with_context(|| format!("cannot start {name}"))?;
-        Ok(Self { name, child, address })
+        Ok(Self { name, child, address, key: None })
     }
 
     /// Connects a client to it.
     pub(super) async fn connect(&self) -> Result<Client> {
-        Client::connect(&self.address).await
+        Client::connect(&self.address, self.key).await
     }
 
     /// Returns whether it answers every request with the request.
@@ -158,6 +172,25 @@ pub(super) fn own_cpu() -> Result<Duration> {
     nanoseconds.map(Duration::from_nanos).context("cannot read this thread's time")
 }
 
+fn program() -> PathBuf {
+    run::root().join("target/release/rowhouse")
+}
+
+fn start_command(folder: &Path, max_connections: u32, address: &str) -> Command {
+    let mut command = Command::new(program());
+    command.args(["start", "--tcp-address", address]).arg("--data-directory").arg(folder);
+    command.args(["--auto-connect", "--auto-create", "--max-connections", &max_connections.to_string()]);
+    // Thrashing, which a part provokes, is a warning.
+    command.args(["--log-level", "error"]);
+    command
+}
+
+/// Reads the key from the text of a `.key` file.
+fn public_key(file: &str) -> Option<CurvePublicKey> {
+    let value = file.lines().find_map(|line| line.trim().strip_prefix("public-key"))?;
+    CurvePublicKey::from_z85(value.split('"').nth(1)?).ok()
+}
+
 /// Finds an address nobody listens on.
 fn free_address() -> Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0").context("no free port")?;
@@ -188,6 +221,13 @@ mod tests {
         let stat = "7 (a) b) S 1 7 7 0 -1 4194304 100 0 0 0 12 30 0 0 20 0 3 0 100 1 1";
         assert_eq!(cpu_ticks(stat), Some(42));
         assert_eq!(cpu_ticks("7 (a"), None);
+    }
+
+    #[test]
+    fn the_key_is_read_from_between_the_quotes() {
+        let text = "# Made by \"someone\".\nmetadata\ncurve\n    public-key = \"rt:#0<e4J]&ENTZ0mHq[S?PhQNSsh!StJbY[4Xr.\"\n";
+        assert_eq!(public_key(text).unwrap().to_z85(), "rt:#0<e4J]&ENTZ0mHq[S?PhQNSsh!StJbY[4Xr.");
+        assert!(public_key("curve\n").is_none());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::bench::load::Plan;
 use crate::bench::peer::Peer;
-use crate::bench::report::{CODEC, ECHO, ROWHOUSE, Results, SQLITE_RX};
+use crate::bench::report::{CODEC, ECHO, ROWHOUSE, ROWHOUSE_CURVE, Results, SQLITE_RX};
 use crate::bench::target::Target;
 use crate::bench::{codec, fixture};
 
@@ -24,13 +24,14 @@ const NAME: &str = "warm";
 
 /// Measures the server, the peer and the floors.
 pub(super) async fn run(results: &mut Results, python: &Path) -> Result<()> {
-    let (folder, other) = (fixture::folder()?, fixture::folder()?);
-    for folder in [&folder, &other] {
+    let (folder, secret, other) = (fixture::folder()?, fixture::folder()?, fixture::folder()?);
+    for folder in [&folder, &secret, &other] {
         fixture::prepare(&fixture::file(folder.path(), NAME))?;
     }
     let (named, default) = ([NAME.to_owned()], [String::new()]);
     let mut peers = [
         (ROWHOUSE, &named, Peer::rowhouse(folder.path(), MAX_CONNECTIONS)?),
+        (ROWHOUSE_CURVE, &named, Peer::rowhouse_encrypted(secret.path(), MAX_CONNECTIONS)?),
         (ECHO, &named, Peer::echo()?),
         (SQLITE_RX, &default, Peer::sqlite_rx(python, &fixture::file(other.path(), NAME))?),
     ];
