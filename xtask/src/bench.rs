@@ -20,6 +20,8 @@ mod on_demand;
 #[cfg(feature = "bench")]
 mod opening;
 #[cfg(feature = "bench")]
+mod paste;
+#[cfg(feature = "bench")]
 mod peer;
 #[cfg(feature = "bench")]
 mod report;
@@ -33,6 +35,10 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 
 use part::Part;
+
+/// Where the latest pages are shown.
+#[cfg(feature = "bench")]
+const DOCUMENT: &str = "docs/benchmarks.md";
 
 /// Arguments of `cargo xtask bench`.
 #[derive(clap::Args)]
@@ -49,6 +55,9 @@ pub(crate) struct Args {
     /// Where to write the results; the page for the documentation goes beside it [default: target/bench/NAME.json].
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Put the page into `docs/benchmarks.md` too, in place of the last one.
+    #[arg(long, conflicts_with = "only")]
+    docs: bool,
     /// Serve the ZeroMQ echo floor on this address instead; the bench starts itself so.
     #[cfg(feature = "bench")]
     #[arg(long, hide = true, value_name = "ADDRESS")]
@@ -72,6 +81,7 @@ enum Name {
 #[cfg(feature = "bench")]
 pub(crate) fn run(args: &Args) -> Result<()> {
     use crate::{run, venv};
+    use anyhow::Context;
 
     args.check()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -95,6 +105,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     report::write(&json, &format!("{:#}\n", results.json(&targets)))?;
     report::write(&markdown, &page)?;
     println!("written to {} and {}", json.display(), markdown.display());
+    if args.docs {
+        let file = run::root().join(DOCUMENT);
+        let document = std::fs::read_to_string(&file).with_context(|| format!("cannot read {DOCUMENT}"))?;
+        let pasted = paste::paste(&document, args.name.as_str(), &page);
+        report::write(&file, &pasted.with_context(|| format!("{DOCUMENT} has no place for it"))?)?;
+        println!("written to {DOCUMENT}");
+    }
     Ok(())
 }
 
@@ -114,6 +131,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     command.arg("--json").arg(args.json()?);
     if let Some(part) = args.only {
         command.arg("--only").arg(part.as_str());
+    }
+    if args.docs {
+        command.arg("--docs");
     }
     run::run(&mut command)
 }
