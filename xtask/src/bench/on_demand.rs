@@ -38,6 +38,7 @@ pub(super) async fn run(rounds: u32, only: Option<Part>, python: &Path) -> Resul
     for round in 1..=rounds {
         for part in Part::value_variants().iter().filter(|part| only.is_none_or(|only| only == **part)) {
             println!("round {round} of {rounds}: {}", part.as_str());
+            comparison.results.begin(part.as_str());
             comparison.part(*part).await.with_context(|| format!("{} in round {round}", part.as_str()))?;
         }
     }

@@ -51,6 +51,7 @@ struct Metric {
 
 /// The values of one metric for one subject, one per round.
 struct Series {
+    part: &'static str,
     metric: Metric,
     subject: &'static str,
     rounds: Vec<f64>,
@@ -59,6 +60,8 @@ struct Series {
 /// Everything one comparison measured.
 pub(super) struct Results {
     bench: &'static str,
+    /// The part that is being measured; empty when the comparison has none.
+    part: &'static str,
     series: Vec<Series>,
 }
 
@@ -75,7 +78,12 @@ pub(super) struct Times(Vec<Duration>);
 
 impl Results {
     pub(super) fn new(bench: &'static str) -> Self {
-        Self { bench, series: Vec::new() }
+        Self { bench, part: "", series: Vec::new() }
+    }
+
+    /// Begins a part: what is added from now on is in its table.
+    pub(super) fn begin(&mut self, part: &'static str) {
+        self.part = part;
     }
 
     /// Returns where a subject's values of this round go.
@@ -90,13 +98,15 @@ impl Results {
         found.map(|series| median(&series.rounds))
     }
 
-    /// Writes the medians as a Markdown table, aligned to be read as it is.
-    pub(super) fn table(&self) -> String {
-        let measured = |subject: &&str| self.series.iter().any(|series| series.subject == *subject);
+    /// Writes a part's medians as a Markdown table, aligned to be read as it is.
+    fn table(&self, part: &str) -> String {
+        let measured = |subject: &&str| {
+            self.series.iter().any(|series| series.part == part && series.subject == *subject)
+        };
         let subjects: Vec<&str> = SUBJECTS.into_iter().filter(|subject| measured(subject)).collect();
         let head = ["metric", "unit"].into_iter().chain(subjects.iter().copied());
         let mut rows = vec![head.map(str::to_owned).collect::<Vec<_>>()];
-        for metric in self.metrics() {
+        for metric in self.metrics(part) {
             let cells = subjects.iter().map(|subject| self.cell(&metric.name, subject));
             rows.push([metric.name.clone(), metric.unit.to_owned()].into_iter().chain(cells).collect());
         }
@@ -109,22 +119,28 @@ impl Results {
         lines.join("\n")
     }
 
-    /// Writes the table, where it was measured, and how the targets were met, ready for the documentation.
+    /// Writes a table for each part, where it was measured, and how the targets were met, ready for the documentation.
     pub(super) fn page(&self, targets: &[Target]) -> String {
         let rounds = self.series.iter().map(|series| series.rounds.len()).max().unwrap_or(0);
         let mut page = format!("{}, revision {}, {rounds} round(s).\n\n", machine(), revision());
-        page += &self.table();
+        for part in self.parts() {
+            if !part.is_empty() {
+                page += &format!("### {part}\n\n");
+            }
+            page += &format!("{}\n\n", self.table(part));
+        }
         if !targets.is_empty() {
-            page += "\n\n";
+            page += "### Targets\n\n";
             page += &targets.iter().map(|target| format!("- {target}")).collect::<Vec<_>>().join("\n");
         }
-        page + "\n"
+        page.trim_end().to_owned() + "\n"
     }
 
     /// Returns every round's values and the targets, and on what machine they were measured.
     pub(super) fn json(&self, targets: &[Target]) -> Value {
         let series = self.series.iter().map(|series| {
             json!({
+                "part": series.part,
                 "metric": series.metric.name,
                 "unit": series.metric.unit,
                 "subject": series.subject,
@@ -141,10 +157,21 @@ impl Results {
         })
     }
 
-    /// Returns the metrics in the order in which they were first measured.
-    fn metrics(&self) -> Vec<&Metric> {
-        let mut metrics = Vec::new();
+    /// Returns the parts in the order in which they were first measured.
+    fn parts(&self) -> Vec<&'static str> {
+        let mut parts = Vec::new();
         for series in &self.series {
+            if !parts.contains(&series.part) {
+                parts.push(series.part);
+            }
+        }
+        parts
+    }
+
+    /// Returns a part's metrics in the order in which they were first measured.
+    fn metrics(&self, part: &str) -> Vec<&Metric> {
+        let mut metrics = Vec::new();
+        for series in self.series.iter().filter(|series| series.part == part) {
             if !metrics.contains(&&series.metric) {
                 metrics.push(&series.metric);
             }
@@ -163,12 +190,11 @@ impl Column<'_> {
     /// Adds this round's value.
     pub(super) fn add(&mut self, name: impl Into<String>, unit: &'static str, value: f64) {
         let metric = Metric { name: name.into(), unit };
-        let series = &mut self.results.series;
-        let known =
-            series.iter_mut().find(|series| series.metric == metric && series.subject == self.subject);
+        let Self { results: Results { part, series, .. }, subject } = self;
+        let known = series.iter_mut().find(|series| series.metric == metric && series.subject == *subject);
         match known {
             Some(series) => series.rounds.push(value),
-            None => series.push(Series { metric, subject: self.subject, rounds: vec![value] }),
+            None => series.push(Series { part, metric, subject, rounds: vec![value] }),
         }
     }
 
@@ -285,7 +311,7 @@ mod tests {
         }
         results.of(ECHO).add("warm", "µs", 42.0);
 
-        let table = results.table();
+        let table = results.table("");
 
         let lines: Vec<_> = table.lines().map(cells).collect();
         assert_eq!(lines[2], ["", "cold", "µs", "3.00", "-", ""]);
@@ -298,10 +324,25 @@ mod tests {
         results.of(SQLITE_RX).add("warm", "µs", 1.0);
         results.of(ROWHOUSE).add("warm", "µs", 1.0);
 
-        let table = results.table();
+        let table = results.table("");
 
         assert_eq!(cells(table.lines().next().unwrap()), ["", "metric", "unit", ROWHOUSE, SQLITE_RX, ""]);
         assert_eq!(results.median("warm", ECHO), None);
+    }
+
+    #[test]
+    fn every_part_has_a_table_of_its_own() {
+        let mut results = Results::new("test");
+        for (part, subject) in [("read", ROWHOUSE), ("write", SQLITE_RX)] {
+            results.begin(part);
+            results.of(subject).add(part, "µs", 1.0);
+        }
+
+        let page = results.page(&[]);
+
+        let (read, write) = page.split_once("### write").unwrap();
+        assert!(read.contains("### read") && read.contains(ROWHOUSE) && !read.contains(SQLITE_RX));
+        assert!(write.contains(SQLITE_RX) && !write.contains(ROWHOUSE));
     }
 
     #[test]
