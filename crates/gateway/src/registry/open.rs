@@ -231,15 +231,16 @@ impl Registry {
                 ),
                 Admission::QueueFull => return Err(OpenError::QueueFull { limit: max_waiting }),
                 Admission::ShuttingDown => return Err(OpenError::ShuttingDown),
-                Admission::Wait(ticket, granted) => {
-                    return match timeout(room_timeout, granted).await {
-                        Ok(Ok(())) => Ok(None),
-                        Ok(Err(_closing)) => Err(OpenError::ShuttingDown),
-                        Err(_elapsed) if !self.step(|table, _effects| table.give_up(ticket)) => Ok(None),
-                        Err(_elapsed) => {
-                            Err(OpenError::Full { limit: max_connections, waited: room_timeout })
+                Admission::Wait(ticket, mut granted) => {
+                    let told = match timeout(room_timeout, &mut granted).await {
+                        Ok(told) => told,
+                        Err(_elapsed) if self.step(|table, _effects| table.give_up(ticket)) => {
+                            return Err(OpenError::Full { limit: max_connections, waited: room_timeout });
                         }
+                        // Granted in this moment, or refused because nothing is opened any more.
+                        Err(_elapsed) => granted.await,
                     };
+                    return told.map(|()| None).map_err(|_closing| OpenError::ShuttingDown);
                 }
             }
         }

@@ -211,7 +211,8 @@ impl Table {
         Admission::Wait(ticket, place)
     }
 
-    /// Gives up waiting. False if a place has been granted meanwhile.
+    /// Gives up waiting. False if it waits no more: a place has been granted meanwhile, or nothing is
+    /// opened any more, as the waiter is told.
     pub(super) fn give_up(&mut self, ticket: u64) -> bool {
         let Some(at) = self.queue.iter().position(|waiter| waiter.ticket == ticket) else { return false };
         if let Some(waiter) = self.queue.remove(at) {
