@@ -129,13 +129,12 @@ fn script(handle: &Handle, sql: &str) -> Result<Chunk, Halt> {
         handle.housekeep("COMMIT").map_err(|error| interpret(&error, &handle.control))?;
     }
     let mut statements = Batch::new(&handle.connection, sql);
-    loop {
+    // What has done all it had to is not late.
+    while let Some(mut statement) = statements.next().map_err(|error| interpret(&error, &handle.control))? {
         proceed(handle)?;
-        match statements.next().map_err(|error| interpret(&error, &handle.control))? {
-            Some(mut statement) => exhaust(handle, &mut statement)?,
-            None => return Ok(last(handle, None)),
-        }
+        exhaust(handle, &mut statement)?;
     }
+    Ok(last(handle, None))
 }
 
 /// Steps to the end; rows are discarded.

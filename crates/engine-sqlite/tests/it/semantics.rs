@@ -1,6 +1,6 @@
 //! What Python's driver does, and so must we.
 use crate::support::Files;
-use rowhouse_engine::conformance::{failure, integer, query, run, unlimited};
+use rowhouse_engine::conformance::{failure, integer, query, run, unlimited, within};
 use rowhouse_engine::{Condition, Connection, EngineError, Misuse};
 use rowhouse_types::{Arguments, Request, Value};
 
@@ -149,4 +149,18 @@ async fn a_short_result_is_one_chunk() {
     assert_eq!(chunk.columns.as_deref(), Some(&["a".to_owned()][..]));
     assert_eq!((chunk.rows.len(), chunk.outcome.is_some()), (2, true));
     assert!(chunks.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_script_that_was_applied_wholly_is_not_said_to_be_late() {
+    let files = Files::open();
+    let mut session = files.connect("tenant").await;
+    query(&mut *session, "CREATE TABLE t (n)").await;
+    let mut applied = 0;
+    for _ in 0..5 {
+        // One long step, within which no deadline is looked at.
+        let script = Request::script("INSERT INTO t SELECT length(hex(randomblob(30000000)))");
+        applied += i64::from(run(&mut *session, script, within(10)).await.is_ok());
+    }
+    assert_eq!(integer(&mut *session, "SELECT count(*) FROM t").await, applied);
 }
