@@ -221,6 +221,7 @@ impl Run<'_> {
             }
         };
         self.connection.control.arm(self.options.deadline);
+        self.connection.unbegun = None;
         match holds_turn {
             Some(true) => {
                 self.go(request, Right::Held);

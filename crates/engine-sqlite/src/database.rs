@@ -36,14 +36,19 @@ pub(crate) struct Shared {
     occupant: Mutex<Option<Occupant>>,
 }
 
+/// They travel boxed, and are not moved about here.
+type Boxed = Vec<Box<Handle>>;
+
 /// The connections of SQLite's that nobody uses.
 ///
-/// Invariant: never more than there are sessions, one apart.
-#[expect(clippy::vec_box, reason = "they travel boxed, and are not to be moved about here")]
+/// Invariant: never more idle than there are sessions, one apart.
 #[derive(Debug, Default)]
 struct Handles {
     /// The one used last at the end.
-    idle: Vec<Box<Handle>>,
+    idle: Boxed,
+    /// Of a file that was moved: kept for its log only and lent to nobody, for it may hold
+    /// something of a session's.
+    kept: Option<Box<Handle>>,
     sessions: usize,
     closed: bool,
 }
@@ -95,11 +100,14 @@ impl Shared {
 
     /// Closes a connection. Of a file that was moved, the last one stays until the database
     /// closes: SQLite would leave its log unread where it is. Blocks.
-    pub(crate) fn part_with(&self, handle: Box<Handle>) -> Result<(), EngineError> {
+    pub(crate) fn part_with(&self, mut handle: Box<Handle>) -> Result<(), EngineError> {
         if matches!(self.verify(), Err(EngineError::Replaced)) {
+            // Whoever waits must not wait for the database to close.
+            handle.roll_back()?;
+            handle.turn = None;
             let mut handles = self.handles();
-            if handles.idle.is_empty() && !handles.closed {
-                handles.idle.push(handle);
+            if handles.idle.is_empty() && handles.kept.is_none() && !handles.closed {
+                handles.kept = Some(handle);
                 return Ok(());
             }
         }
@@ -157,6 +165,11 @@ impl Shared {
 // === impl Handles ===
 
 impl Handles {
+    /// Takes out all that nobody uses, the one used last at the end.
+    fn take_all(&mut self) -> Boxed {
+        self.kept.take().into_iter().chain(std::mem::take(&mut self.idle)).collect()
+    }
+
     /// Keeps a connection, or gives back one that is too many.
     fn put(&mut self, handle: Box<Handle>) -> Option<Box<Handle>> {
         if self.closed {
@@ -261,7 +274,7 @@ impl Database for SqliteDatabase {
             let idle = {
                 let mut handles = self.shared.handles();
                 handles.closed = true;
-                std::mem::take(&mut handles.idle)
+                handles.take_all()
             };
             self.shared.turns.close();
             self.shared.lanes.close();
@@ -275,11 +288,10 @@ impl Database for SqliteDatabase {
 }
 
 /// Leaves all that was committed in the main file, and nothing beside it. Blocks.
-#[expect(clippy::vec_box, reason = "as they come")]
 fn settle(
     source: &Source,
     config: &Arc<Config>,
-    mut idle: Vec<Box<Handle>>,
+    mut idle: Boxed,
     anchor: Option<Box<Handle>>,
 ) -> Result<(), EngineError> {
     let last = idle.pop();
@@ -326,7 +338,7 @@ fn part_from_moved(handle: Handle, place: &Place) -> Result<(), EngineError> {
 /// SQLite may write while it closes, so that is left to the executor.
 impl Drop for SqliteDatabase {
     fn drop(&mut self) {
-        let idle = std::mem::take(&mut self.shared.handles().idle);
+        let idle = self.shared.handles().take_all();
         for handle in idle.into_iter().chain(self.take_anchor()) {
             drop(self.shared.executor.submit(handle, drop));
         }

@@ -3,8 +3,10 @@
 //! Invariants: none is answered before all are committed. Each takes effect, or fails, as it would
 //! by itself: a statement undoes itself (SQLite's own savepoint), what is more than one statement
 //! has a savepoint of ours, and when one takes the whole transaction down with it the others are
-//! run again without it. Nobody waits long for another: a request that runs over the patience of
+//! run again without it. What came in while the file was being replaced is not begun, as it would
+//! not be by itself. Nobody waits long for another: a request that runs over the patience of
 //! those before it is stopped, and run alone after they have been answered.
+use crate::database::Shared;
 use crate::errors::{interpret, translate};
 use crate::handle::Handle;
 use crate::job::{End, Errand};
@@ -44,6 +46,8 @@ enum State {
     Failed(EngineError),
     /// Does not fit in here: it takes too long, or yields too much. Nothing was done.
     Unfit,
+    /// The file was replaced. Nothing was done.
+    Unbegun(EngineError),
 }
 
 /// The transaction is gone, with all that ran in it.
@@ -54,20 +58,21 @@ struct Lost;
 
 impl Group {
     /// Runs `first` and those that wait right behind it, and commits.
-    pub(crate) fn run(handle: &mut Handle, first: Errand) -> Self {
+    pub(crate) fn run(handle: &mut Handle, first: Errand, shared: &Shared) -> Self {
         let mut group = Self { members: vec![Member { errand: first, state: State::Waiting }] };
         handle.grouped = true;
-        if let Err(Lost) = group.attempt(handle) {
-            while let Err(Lost) = group.repeat(handle) {}
+        if let Err(Lost) = group.attempt(handle, shared) {
+            while let Err(Lost) = group.repeat(handle, shared) {}
         }
         handle.grouped = false;
         group
     }
 
-    /// Takes out the request that has to be run alone, if there is one.
-    pub(crate) fn take_unfit(&mut self) -> Option<Errand> {
-        let at = self.members.iter().position(|member| matches!(member.state, State::Unfit))?;
-        Some(self.members.remove(at).errand)
+    /// Takes out what has to be run alone: one request, or more if what had fitted did not when it
+    /// was run once more.
+    pub(crate) fn take_unfit(&mut self) -> Vec<Errand> {
+        let unfit = self.members.extract_if(.., |member| matches!(member.state, State::Unfit));
+        unfit.map(|member| member.errand).collect()
     }
 
     /// Answers all.
@@ -76,6 +81,10 @@ impl Group {
             let end = match state {
                 State::Ran(Ok(chunk)) => End::Finished(chunk),
                 State::Ran(Err(error)) | State::Failed(error) => End::Failed(error),
+                State::Unbegun(error) => {
+                    errand.unbegun(None, error);
+                    continue;
+                }
                 State::Waiting | State::Unfit => unreachable!("run to the end, and the unfit is taken out"),
             };
             errand.end(None, end);
@@ -83,7 +92,7 @@ impl Group {
     }
 
     /// Runs the first, and takes in who waits behind until it is time to commit.
-    fn attempt(&mut self, handle: &mut Handle) -> Result<(), Lost> {
+    fn attempt(&mut self, handle: &mut Handle, shared: &Shared) -> Result<(), Lost> {
         let begun = Instant::now();
         let policy = self.members[0].errand.options.policy;
         handle.attend(&self.members[0].errand.control, None);
@@ -99,12 +108,12 @@ impl Group {
             self.members.push(Member { errand: guest.into_errand(), state: State::Waiting });
             self.run_member(self.members.len() - 1, handle, Some(begun + PATIENCE))?;
         }
-        self.commit(handle);
+        self.commit(handle, shared);
         Ok(())
     }
 
     /// Runs those once more that ran in a transaction that was lost.
-    fn repeat(&mut self, handle: &mut Handle) -> Result<(), Lost> {
+    fn repeat(&mut self, handle: &mut Handle, shared: &Shared) -> Result<(), Lost> {
         let Some(first) = self.members.iter().position(|member| matches!(member.state, State::Waiting))
         else {
             return Ok(());
@@ -118,7 +127,7 @@ impl Group {
                 self.run_member(at, handle, None)?;
             }
         }
-        self.commit(handle);
+        self.commit(handle, shared);
         Ok(())
     }
 
@@ -150,13 +159,19 @@ impl Group {
         Err(Lost)
     }
 
-    fn commit(&mut self, handle: &mut Handle) {
-        let Err(error) = handle.housekeep("COMMIT") else { return };
-        if !handle.connection.is_autocommit()
-            && let Err(error) = handle.housekeep("ROLLBACK")
-        {
-            tracing::debug!(%error, "could not undo a group");
+    fn commit(&mut self, handle: &mut Handle, shared: &Shared) {
+        // It was looked at before the first, and others have come since.
+        if let Err(error) = shared.verify() {
+            undo(handle);
+            for member in &mut self.members {
+                if !matches!(member.state, State::Unfit) {
+                    member.state = State::Unbegun(error.clone());
+                }
+            }
+            return;
         }
+        let Err(error) = handle.housekeep("COMMIT") else { return };
+        undo(handle);
         self.fail_all(&translate(&error));
     }
 
@@ -171,5 +186,11 @@ impl Group {
 
     fn has_unfit(&self) -> bool {
         self.members.last().is_some_and(|member| matches!(member.state, State::Unfit))
+    }
+}
+
+fn undo(handle: &Handle) {
+    if let Err(error) = handle.roll_back() {
+        tracing::debug!(%error, "could not undo a group");
     }
 }

@@ -113,6 +113,12 @@ impl Handle {
         self.watch.attend(control, patience);
     }
 
+    /// Works for nobody from now on: its session goes on, and what it holds is no more told from
+    /// here.
+    pub(crate) fn part_from_session(&mut self) {
+        self.attend(&Arc::new(Control::new()), None);
+    }
+
     /// Whether what ran last was stopped because others had waited for it long enough.
     pub(crate) fn out_of_patience(&self) -> bool {
         self.control.stop().is_none() && self.watch.out_of_patience()
@@ -172,11 +178,18 @@ impl Handle {
         state
     }
 
+    /// Rolls back the transaction, if there is one. Blocks.
+    pub(crate) fn roll_back(&self) -> Result<(), EngineError> {
+        if self.connection.is_autocommit() {
+            return Ok(());
+        }
+        self.housekeep("ROLLBACK").map_err(|error| translate(&error))
+    }
+
     /// Forgets all that belongs to the last borrower. Blocks.
     pub(crate) fn reset(&mut self) -> Result<(), EngineError> {
-        if !self.connection.is_autocommit() {
-            self.housekeep("ROLLBACK").map_err(|error| translate(&error))?;
-        }
+        self.roll_back()?;
+        self.turn = None;
         if self.gatekeeper.touched() {
             // A new connection certainly holds nothing. It is opened before the old one is closed,
             // so that the old one is not the last and need not empty the log.

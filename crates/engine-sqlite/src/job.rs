@@ -77,6 +77,11 @@ impl Errand {
     pub(crate) fn end(self, handle: Option<Box<Handle>>, end: End) {
         self.pipe.end(Done { handle, end });
     }
+
+    /// Hands itself back: nothing of it was done.
+    pub(crate) fn unbegun(self, handle: Option<Box<Handle>>, error: EngineError) {
+        self.pipe.end(Done { handle, end: End::Unbegun(error, self.request) });
+    }
 }
 
 // === impl Guest ===
@@ -131,15 +136,13 @@ impl Job {
         let Self { errand, handle, right, shared } = self;
         if let Err(error) = shared.verify() {
             drop(right);
-            let end = End::Unbegun(error, errand.request);
-            return errand.pipe.end(Done { handle, end });
+            return errand.unbegun(handle, error);
         }
         let mut handle = match handle.map_or_else(|| shared.lend(), Ok) {
             Ok(handle) => handle,
             Err(error) => {
                 drop(right);
-                let end = End::Unbegun(error, errand.request);
-                return errand.pipe.end(Done { handle: None, end });
+                return errand.unbegun(None, error);
             }
         };
         match right {
@@ -163,39 +166,59 @@ impl Job {
 }
 
 fn alone(mut handle: Box<Handle>, errand: Errand, shared: &Shared) {
-    handle.attend(&errand.control, None);
-    let result = perform(&mut handle, &errand.request, &errand.options, Some(&errand.pipe));
-    let end = match result {
-        Ok(last) => End::Finished(last),
-        Err(Halt::Failed(error)) => End::Failed(error),
-        Err(Halt::NeedsWriter) => {
-            let end = End::NeedsWriter(errand.request);
-            return errand.pipe.end(Done { handle: settle(handle, shared), end });
-        }
-        Err(Halt::TooLong) => unreachable!("there is a pipe"),
+    let Some(end) = work(&mut handle, &errand) else {
+        let end = End::NeedsWriter(errand.request);
+        return errand.pipe.end(Done { handle: settle(handle, shared), end });
     };
     if is_to_tend(&handle, shared) {
+        handle.part_from_session();
         errand.end(None, end);
         return tend(handle, shared);
     }
     errand.end(settle(handle, shared), end);
 }
 
+/// How it ended; `None` if it needs the turn to write first.
+fn work(handle: &mut Handle, errand: &Errand) -> Option<End> {
+    handle.attend(&errand.control, None);
+    match perform(handle, &errand.request, &errand.options, Some(&errand.pipe)) {
+        Ok(last) => Some(End::Finished(last)),
+        Err(Halt::Failed(error)) => Some(End::Failed(error)),
+        Err(Halt::NeedsWriter) => None,
+        Err(Halt::TooLong) => unreachable!("there is a pipe"),
+    }
+}
+
 fn lead(mut handle: Box<Handle>, errand: Errand, shared: &Shared) {
-    let mut group = Group::run(&mut handle, errand);
+    let mut group = Group::run(&mut handle, errand, shared);
     let unfit = group.take_unfit();
-    if let Some(errand) = unfit {
-        group.answer();
-        alone(handle, errand, shared);
-    } else if is_to_tend(&handle, shared) {
-        group.answer();
-        tend(handle, shared);
-    } else {
+    let is_due = is_to_tend(&handle, shared);
+    if unfit.is_empty() && !is_due {
         // Whoever is next begins while these are answered.
         let kept = settle(handle, shared);
         debug_assert!(kept.is_none(), "a group leaves nothing on its connection");
-        group.answer();
+        return group.answer();
     }
+    handle.part_from_session();
+    group.answer();
+    for errand in unfit {
+        follow(&mut handle, errand, shared);
+    }
+    if is_due {
+        return tend(handle, shared);
+    }
+    let kept = settle(handle, shared);
+    debug_assert!(kept.is_none(), "what is sociable leaves nothing on its connection");
+}
+
+/// Runs by itself what did not fit into a group, with the group's turn.
+fn follow(handle: &mut Handle, errand: Errand, shared: &Shared) {
+    if let Err(error) = shared.verify() {
+        return errand.unbegun(None, error);
+    }
+    let end = work(handle, &errand).expect("whoever leads has the turn");
+    handle.part_from_session();
+    errand.end(None, end);
 }
 
 /// Whether the connection has written, is free, and the log has grown too long.

@@ -1,7 +1,7 @@
 //! Files: what counts as a database, and what is left behind.
 use crate::support::Files;
 use futures::StreamExt;
-use rowhouse_engine::conformance::{connected, failure, integer, opened, query, unlimited};
+use rowhouse_engine::conformance::{connected, failure, integer, opened, query, unlimited, within};
 use rowhouse_engine::{Condition, Engine, EngineError, Options, Presence, SqlPolicy};
 use rowhouse_types::{Request, Value};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -285,4 +285,39 @@ async fn s24_soak_no_row_of_a_destroyed_database_is_ever_seen_again() {
     }
     drop(readers);
     assert_eq!(files.names(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn who_held_the_turn_to_write_to_a_file_that_was_replaced_passes_it_on() {
+    let files = Files::open();
+    let database = opened(&files, "tenant").await.database;
+    let (mut holder, mut other) = (database.connect().await.unwrap(), database.connect().await.unwrap());
+    query(&mut *holder, "CREATE TABLE t (n)").await;
+    query(&mut *holder, "CREATE TEMP TABLE mine (n)").await;
+    query(&mut *holder, "BEGIN IMMEDIATE").await;
+    std::fs::rename(files.path("tenant.db"), files.path("old.db")).unwrap();
+    std::fs::write(files.path("tenant.db"), "").unwrap();
+    assert!(holder.reset().await.is_err(), "there is no connection to be had any more");
+    let error = failure(&mut *other, "INSERT INTO t VALUES (1)", within(5_000)).await;
+    assert!(matches!(error, EngineError::Replaced), "{error:?}");
+}
+
+#[tokio::test]
+async fn what_a_session_left_on_a_file_that_was_moved_and_put_back_is_nobody_elses() {
+    let files = Files::open();
+    let database = opened(&files, "tenant").await.database;
+    let (mut holder, mut other) = (database.connect().await.unwrap(), database.connect().await.unwrap());
+    query(&mut *holder, "CREATE TABLE t (n)").await;
+    query(&mut *holder, "CREATE TEMP TABLE mine (n)").await;
+    query(&mut *holder, "BEGIN IMMEDIATE").await;
+    query(&mut *holder, "INSERT INTO t VALUES (1)").await;
+    std::fs::rename(files.path("tenant.db"), files.path("old.db")).unwrap();
+    holder.close().await;
+    std::fs::rename(files.path("old.db"), files.path("tenant.db")).unwrap();
+    let error = failure(&mut *other, "SELECT * FROM mine", within(5_000)).await;
+    assert_eq!(error.to_string(), "no such table: mine");
+    assert_eq!(integer(&mut *other, "SELECT count(*) FROM t").await, 0);
+    assert_eq!(other.state(), rowhouse_engine::SessionState::Clean);
+    drop(other);
+    database.close().await.unwrap();
 }

@@ -190,6 +190,52 @@ async fn a_result_that_fills_more_than_a_chunk_comes_whole() {
 }
 
 #[tokio::test]
+async fn what_fits_at_first_and_not_when_it_is_run_once_more_is_run_alone() {
+    let mut crowd = Crowd::new("CREATE TABLE t (n)").await;
+    let slow = "INSERT INTO t SELECT max(x) FROM (WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 500000) SELECT x FROM c)";
+    // Few rows or many, as chance will have it.
+    let uncertain = "INSERT INTO t WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 600) SELECT x FROM c LIMIT 600 * (random() & 1) RETURNING n";
+    let mut there = 0;
+    for _ in 0..20 {
+        let requests = [uncertain, slow, "INSERT INTO t VALUES (0)"].map(Request::execute).to_vec();
+        let ran = crowd.together(requests).await;
+        there += ran[0].as_ref().unwrap().0.len() + 2;
+        assert!(ran.iter().all(Result::is_ok), "{ran:?}");
+    }
+    assert_eq!(crowd.integer("SELECT count(*) FROM t").await, i64::try_from(there).unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_acknowledged_that_went_to_a_file_which_was_replaced() {
+    let mut crowd = Crowd::new("CREATE TABLE t (n)").await;
+    let path = crowd.files.path("tenant.db");
+    query(&mut *crowd.holder, "BEGIN IMMEDIATE").await;
+    let (mut one, mut two) =
+        (crowd.database.connect().await.unwrap(), crowd.database.connect().await.unwrap());
+    {
+        // Long enough for the file to be replaced meanwhile.
+        let slow = format!("INSERT INTO t SELECT max(x) FROM ({ENDLESS} LIMIT 8000000)");
+        let mut first = failure(&mut *one, &slow, unlimited()).boxed();
+        let mut second = failure(&mut *two, "INSERT INTO t VALUES (1)", unlimited()).boxed();
+        assert!((&mut first).now_or_never().is_none() && (&mut second).now_or_never().is_none());
+        query(&mut *crowd.holder, "COMMIT").await;
+        assert!((&mut first).now_or_never().is_none());
+        let probe = rusqlite::Connection::open(&path).unwrap();
+        probe.busy_timeout(Duration::ZERO).unwrap();
+        while probe.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_ok() {
+            assert!((&mut first).now_or_never().is_none(), "it was not slow");
+        }
+        // It is writing now.
+        std::fs::rename(&path, crowd.files.path("moved.db")).unwrap();
+        std::fs::write(&path, "").unwrap();
+        let (first, second) = futures::join!(first, second);
+        assert!(matches!(first, EngineError::Replaced), "{first:?}");
+        assert!(matches!(second, EngineError::Replaced), "{second:?}");
+    }
+    assert!(one.take_back().is_some() && two.take_back().is_some(), "to be run on what is there now");
+}
+
+#[tokio::test]
 async fn each_is_judged_by_its_own_policy() {
     let mut crowd = Crowd::new("CREATE TABLE t (n)").await;
     query(&mut *crowd.holder, "INSERT INTO t VALUES (1)").await;

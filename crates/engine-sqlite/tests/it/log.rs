@@ -1,9 +1,16 @@
 //! The write-ahead log stays short.
 use crate::support::Files;
+use futures::StreamExt;
 use futures::future::join_all;
+use rowhouse_engine::SessionState;
 use rowhouse_engine::conformance::{integer, opened, query, run, unlimited};
+use rowhouse_engine_sqlite::{Config, Limits};
 use rowhouse_types::Request;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
 
 /// Readers that never leave a gap keep SQLite from beginning its log anew.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -35,4 +42,59 @@ async fn readers_without_a_gap_do_not_let_the_log_grow() {
     let (_, most) = futures::join!(readers, writes);
     // Without a gap there would be all of them: some forty pages a change.
     assert!(most < 6_000 * 4_120, "the log grew to {} pages", most / 4_120);
+}
+
+/// Holds up whoever wakes it: it stands where it has answered and not yet gone on.
+struct HoldsUp {
+    woken: SyncSender<()>,
+    released: Mutex<Receiver<()>>,
+}
+
+impl Wake for HoldsUp {
+    fn wake(self: Arc<Self>) {
+        // The test may be through with it already.
+        let _late = self.woken.send(());
+        let _late = self.released.lock().expect("nobody panics with it").recv();
+    }
+}
+
+#[tokio::test]
+async fn shortening_the_log_after_an_answer_says_nothing_of_what_its_session_does_next() {
+    let limits = Limits { wal_pages: 1, ..Limits::default() };
+    let files = Files::with(&Config { limits, ..Config::default() });
+    let database = opened(&files, "tenant").await.database;
+    let (mut writer, mut other, mut reader) = (
+        database.connect().await.unwrap(),
+        database.connect().await.unwrap(),
+        database.connect().await.unwrap(),
+    );
+    query(&mut *writer, "CREATE TABLE t (n)").await;
+    // A snapshot that keeps the log from being emptied.
+    query(&mut *reader, "BEGIN").await;
+    query(&mut *reader, "SELECT * FROM t").await;
+    let slow = "INSERT INTO t SELECT max(x) FROM (WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 100000) SELECT x FROM c)";
+    // The log is looked at after every sixteenth change, be it whose it may.
+    for _ in 0..20 {
+        let (release, released) = sync_channel(1);
+        let (woken, wakes) = sync_channel(1);
+        let waker = Waker::from(Arc::new(HoldsUp { woken, released: Mutex::new(released) }));
+        {
+            let mut chunks = writer.run(Request::execute(slow), unlimited());
+            let mut next = pin!(chunks.next());
+            if next.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
+                wakes.recv().unwrap();
+                let again = next.poll(&mut Context::from_waker(Waker::noop()));
+                assert!(matches!(again, Poll::Ready(Some(Ok(_)))), "{again:?}");
+            }
+        }
+        query(&mut *writer, "BEGIN").await;
+        assert_eq!(writer.state(), SessionState::Transaction);
+        drop(release);
+        // Whoever writes next comes after the log was shortened.
+        for n in 0..2 {
+            query(&mut *other, &format!("INSERT INTO t VALUES ({n})")).await;
+        }
+        assert_eq!(writer.state(), SessionState::Transaction, "it has begun one");
+        query(&mut *writer, "ROLLBACK").await;
+    }
 }
