@@ -5,6 +5,7 @@
 //! [`RECHECK`]. While the system fails to read at all (out of files, say), the list stays as it was: who
 //! uses up what there is must not have others thrown out.
 use super::files::{KeyError, read_public};
+use rustix::io::Errno;
 use std::collections::HashSet;
 use std::collections::hash_map::DefaultHasher;
 use std::fs::Metadata;
@@ -247,8 +248,9 @@ fn is_certain(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
     let certain =
         [Kind::NotFound, Kind::PermissionDenied, Kind::NotADirectory, Kind::IsADirectory, Kind::InvalidInput];
-    // A circle of links has no kind of its own in stable Rust.
-    certain.contains(&error.kind()) || error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
+    // A circle of links, a socket and a device that is not there have no kind of their own in stable Rust.
+    let numbers = [Errno::LOOP, Errno::NXIO, Errno::NODEV].map(Errno::raw_os_error);
+    certain.contains(&error.kind()) || error.raw_os_error().is_some_and(|number| numbers.contains(&number))
 }
 
 /// What is another number after a change.

@@ -4,6 +4,7 @@
 use super::ServerKeys;
 use super::certificate::{BadKey, Certificate, public_text, secret_text};
 use omq_proto::{CurveKeypair, CurvePublicKey};
+use rustix::fs::OFlags;
 use std::fmt;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -131,7 +132,7 @@ impl KeyFiles {
     /// public file beside it is there and of another pair, for clients would look for another server.
     pub fn load(&self) -> Result<ServerKeys, KeyError> {
         let path = self.secret();
-        let file = File::open(&path).map_err(|source| match source.kind() {
+        let file = open(&path).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => KeyError::Missing { path: path.clone(), make: self.make_command() },
             _ => KeyError::Unreadable { path: path.clone(), source },
         })?;
@@ -187,9 +188,19 @@ impl KeyFiles {
 /// Reads the key of a public file.
 pub(super) fn read_public(path: &Path) -> Result<CurvePublicKey, KeyError> {
     let unreadable = |source| KeyError::Unreadable { path: path.to_owned(), source };
-    let text = read_bounded(File::open(path).map_err(unreadable)?).map_err(unreadable)?;
+    let text = read_bounded(open(path).map_err(unreadable)?).map_err(unreadable)?;
     text.and_then(|text| Certificate::parse(&text)?.public.ok_or(BadKey::NoPublic))
         .map_err(|source| KeyError::Bad { path: path.to_owned(), source })
+}
+
+/// Opens a file, and nothing that could make its reader wait, such as a pipe.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")),
+    }
 }
 
 fn read_bounded(file: File) -> io::Result<Result<Zeroizing<Vec<u8>>, BadKey>> {

@@ -4,6 +4,8 @@ use omq_proto::CurveKeypair;
 use std::fs;
 use tempfile::TempDir;
 
+const OWNER: rustix::fs::Mode = rustix::fs::Mode::RWXU;
+
 struct List {
     home: TempDir,
     allowed: AllowedClients,
@@ -38,9 +40,15 @@ fn what_is_no_key_is_skipped_and_the_others_are_read() {
     fs::create_dir(list.home.path().join("directory.key")).expect("a directory");
     std::os::unix::fs::symlink("nowhere", list.home.path().join("dangling.key")).expect("a link");
     std::os::unix::fs::symlink("circle.key", list.home.path().join("circle.key")).expect("a link");
+    let pipe = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, list.home.path().join("pipe.key"), pipe, OWNER, 0).expect("a pipe");
+    let _socket =
+        std::os::unix::net::UnixListener::bind(list.home.path().join("socket.key")).expect("a socket");
+    let other = CurveKeypair::generate();
+    fs::write(list.home.path().join("other.key"), public_text(&other)).expect("a file");
     list.allowed.refresh();
-    assert!(list.allowed.has(&key(&one)));
-    assert_eq!(list.allowed.count(), 1);
+    assert!(list.allowed.has(&key(&one)) && list.allowed.has(&key(&other)));
+    assert_eq!(list.allowed.count(), 2);
 }
 
 #[test]

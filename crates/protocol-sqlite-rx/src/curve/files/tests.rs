@@ -88,3 +88,14 @@ fn a_damaged_secret_names_its_file_and_shows_nothing_of_it() {
         assert!(told.contains("id_server.key_secret") && !told.contains(&secret[..39]), "{told}");
     }
 }
+
+#[test]
+fn a_pipe_in_place_of_a_secret_is_refused_rather_than_waited_for() {
+    let (_home, files) = files();
+    files.make().expect("nothing is there");
+    std::fs::remove_file(files.secret()).expect("it is there");
+    let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR);
+    rustix::fs::mknodat(rustix::fs::CWD, files.secret(), kind, mode, 0).expect("a pipe");
+    let error = files.load().expect_err("it is no file");
+    assert!(matches!(&error, KeyError::Unreadable { path, .. } if *path == files.secret()), "{error}");
+}
