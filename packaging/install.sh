@@ -6,6 +6,8 @@
 # PREFIX is where programs go (/usr/local). DESTDIR is put before every path, for packages. A configuration
 # file that is there is kept.
 set -eu
+# What is installed is for everybody to read, whatever the caller's own files are.
+umask 022
 
 binary=${1:?the binary to install, such as target/release/rowhouse}
 prefix=${PREFIX:-/usr/local}
@@ -43,9 +45,11 @@ if [ ! -e "$config" ]; then
     # Every option at its default, and what the unit needs.
     "$rowhouse" config example | sed \
         -e 's|^# tcp_address = .*|tcp_address = "tcp://127.0.0.1:5000"|' \
-        -e 's|^# data_directory = .*|data_directory = "/var/lib/rowhouse"|' > "$config"
+        -e 's|^# data_directory = .*|data_directory = "/var/lib/rowhouse"|' > "$config.new"
+    chmod 0644 "$config.new"
+    mv "$config.new" "$config"
 fi
 sed "s|/usr/bin/rowhouse|$prefix/bin/rowhouse|" "$here/systemd/rowhouse.service" > "$units/rowhouse.service"
 cp "$here/systemd/rowhouse.sysusers" "$users/rowhouse.conf"
-chmod 0644 "$units/rowhouse.service" "$users/rowhouse.conf" "$config"
+chmod 0644 "$units/rowhouse.service" "$users/rowhouse.conf"
 echo "installed $rowhouse, and as: $aliases"

@@ -1,7 +1,8 @@
 //! What packages install, and what systemd and containers make of it.
 use crate::support::{Home, Server, ended, repository, text};
 use rustix::process::{Pid, Signal, kill_process};
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -13,7 +14,9 @@ fn packaged(file: &str) -> String {
 /// Runs the script that installs, into a directory of `home`, which is returned.
 fn install(home: &Home) -> PathBuf {
     let root = home.path().join("root");
-    let mut command = Command::new(repository().join("packaging/install.sh"));
+    // As somebody whose own files nobody else reads.
+    let mut command = Command::new("sh");
+    command.args(["-c", "umask 077; exec \"$@\"", "sh"]).arg(repository().join("packaging/install.sh"));
     command.arg(env!("CARGO_BIN_EXE_rowhouse")).env("DESTDIR", &root).env("PREFIX", "/usr");
     let output = command.output().expect("a shell is there");
     assert!(output.status.success(), "{}", text(&output));
@@ -46,7 +49,13 @@ fn the_install_script_puts_the_names_the_pages_and_the_unit_in_place() {
         "usr/lib/systemd/system/rowhouse.service",
         "usr/lib/sysusers.d/rowhouse.conf",
     ] {
-        assert!(root.join(file).metadata().is_ok_and(|file| 0 < file.len()), "{file}");
+        let about = root.join(file).metadata().expect("it was installed");
+        assert!(0 < about.len(), "{file}");
+        assert_eq!(about.permissions().mode() & 0o777, 0o644, "{file}");
+        for above in Path::new(file).ancestors().skip(1) {
+            let about = root.join(above).metadata().expect("it was made");
+            assert_eq!(about.permissions().mode() & 0o777, 0o755, "{}", above.display());
+        }
     }
 }
 
@@ -61,8 +70,11 @@ fn the_installed_configuration_serves_and_is_kept_when_installed_again() {
     let mut command = home.command(&["start", "--config", path]);
     command.env("ROWHOUSE_TCP_ADDRESS", "tcp://127.0.0.1:0").env("ROWHOUSE_DATA_DIRECTORY", home.data());
     Server::run(&home, command).stop();
+    assert_eq!(config.metadata().expect("it is there").permissions().mode() & 0o777, 0o644);
     fs::write(&config, "max_connections = 7\n").expect("it can be changed");
+    fs::set_permissions(&config, Permissions::from_mode(0o600)).expect("it is ours");
     install(&home);
+    assert_eq!(config.metadata().expect("it is there").permissions().mode() & 0o777, 0o600);
     assert_eq!(fs::read_to_string(&config).expect("it is there"), "max_connections = 7\n");
 }
 
