@@ -19,7 +19,11 @@ fn main() -> ExitCode {
         Command::MultiServer(command) => {
             command.layers().map_err(Into::into).and_then(|layers| serve(&layers, &command.notices()))
         }
-        Command::Tool(tool) => tool.run(&mut std::io::stdout()),
+        Command::Tool(tool) => match tool.run(&mut std::io::stdout()) {
+            // What there was to do is done, and nobody is left to read of it.
+            Err(error) if cli::is_unread(&error) => Ok(()),
+            outcome => outcome,
+        },
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -34,7 +38,9 @@ fn main() -> ExitCode {
 }
 
 fn is_usage(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(rowhouse::StartError::NoListener))
+    use rowhouse::{MaintenanceError as Maintenance, StartError};
+    matches!(error.downcast_ref(), Some(StartError::NoListener))
+        || matches!(error.downcast_ref(), Some(Maintenance::NoBackupDirectory | Maintenance::NoDataDirectory))
         || error.is::<rowhouse::OpenFilesError>()
         || error.is::<cli::Usage>()
 }
@@ -69,7 +75,9 @@ async fn run(server: Server) -> anyhow::Result<()> {
         tracing::warn!("{warning}");
     }
     let mut out = std::io::stdout();
-    write!(out, "{}", Banner(&running)).and_then(|()| out.flush()).context("cannot write the banner")?;
+    if let Err(error) = write!(out, "{}", Banner(&running)).and_then(|()| out.flush()) {
+        tracing::warn!(%error, "the banner cannot be written");
+    }
     let name = signals.next().await;
     tracing::info!(signal = name, "draining; a second signal ends at once");
     tokio::select! {
@@ -107,6 +115,8 @@ fn log_to_stderr(config: &Config) -> Result<(), BadFilter> {
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter(config)?)
         .with_ansi(std::io::stderr().is_terminal())
+        // A reader of the log that has gone must not take the server with it: saying so would panic.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     match config.log_format {
         LogFormat::Text => log.init(),

@@ -90,6 +90,9 @@ async fn all(backups: &Backups, out: &mut impl Write) -> anyhow::Result<()> {
     let mut failed = 0;
     for target in &targets {
         let Err(error) = one(backups, target, out).await else { continue };
+        if super::is_unread(&error) {
+            continue;
+        }
         let called = called(target);
         if matches!(error.downcast_ref(), Some(BackupError::OutOfReach)) {
             writeln!(err, "{called} was passed over: {error}")?;

@@ -1,10 +1,10 @@
 //! `rowhouse config`: look at the configuration.
-use super::environment;
+use super::lower;
 use super::start::Options;
 use clap::{Args, Subcommand};
-use rowhouse::config::{self, Config, ConfigError, Layers};
+use rowhouse::config::{self, Config, Layers};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
@@ -12,7 +12,7 @@ pub(crate) enum ConfigCommand {
     Example,
     /// Check a file, with .env and the environment over it.
     Check {
-        /// The file; without it, the environment alone is checked.
+        /// The file [default: that of ROWHOUSE_CONFIG]; without either, the environment alone is checked.
         file: Option<PathBuf>,
     },
     /// Say why an option has its value: which layer set it, over what.
@@ -37,7 +37,9 @@ impl ConfigCommand {
             Self::Example => write!(out, "{}", config::example())?,
             Self::Table => write!(out, "{}", config::table())?,
             Self::Check { file } => {
-                crate::filter(&Config::resolve(&checked(file.as_deref())?)?)?;
+                let mut layers = Layers::new();
+                lower(&mut layers, file.as_deref())?;
+                crate::filter(&Config::resolve(&layers)?)?;
                 writeln!(out, "configuration is valid")?;
             }
             Self::Explain(explain) => {
@@ -52,15 +54,4 @@ impl ConfigCommand {
         }
         Ok(())
     }
-}
-
-/// The layers that `rowhouse config check` looks at.
-fn checked(file: Option<&Path>) -> Result<Layers, ConfigError> {
-    let mut layers = Layers::new();
-    if let Some(path) = file {
-        layers.file(path)?;
-    }
-    layers.dot_env(Path::new(".env"))?;
-    layers.environment(environment())?;
-    Ok(layers)
 }

@@ -7,6 +7,7 @@ mod health;
 mod keygen;
 mod man;
 mod multi_server;
+mod others;
 mod place;
 mod restore;
 mod start;
@@ -23,10 +24,10 @@ use health::Ask;
 use keygen::Keygen;
 use man::Man;
 use restore::Restore;
-use rowhouse::config::{ConfigError, Layers};
+use rowhouse::config::{ConfigError, Layers, dot_env};
 use std::ffi::OsStr;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::Path;
 
 /// How the commands of sqlite_rx name their version.
 const COMPATIBLE_VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (rowhouse)");
@@ -149,14 +150,18 @@ impl Tool {
 
 /// Puts what lies between the defaults and the command line over `layers`: file, `.env`, environment.
 fn lower(layers: &mut Layers, file: Option<&Path>) -> Result<(), ConfigError> {
-    let variables = environment();
-    let named =
-        variables.iter().find(|(name, _)| name == "ROWHOUSE_CONFIG").map(|(_, path)| PathBuf::from(path));
-    if let Some(path) = file.map(Path::to_owned).or(named) {
-        layers.file(&path)?;
+    let (near, variables) = (dot_env(Path::new(".env"))?, environment());
+    let named = variables.iter().chain(&near).find(|(name, _)| name == "ROWHOUSE_CONFIG");
+    if let Some(path) = file.or(named.map(|(_, path)| Path::new(path))) {
+        layers.file(path)?;
     }
-    layers.dot_env(Path::new(".env"))?;
+    layers.dot_env(near)?;
     layers.environment(variables)
+}
+
+/// Whether a command failed only in saying what it did, because nobody reads on (`rowhouse ... | head`).
+pub(crate) fn is_unread(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 fn environment() -> Vec<(String, String)> {

@@ -1,6 +1,7 @@
 //! `rowhouse start`: serve databases.
 use super::encryption::Encryption;
 use super::lower;
+use super::others::Others;
 use clap::{ArgAction, Args};
 use rowhouse::config::{ConfigError, Layers};
 use std::path::PathBuf;
@@ -67,9 +68,11 @@ pub(crate) struct Options {
     /// What is logged: error, warn, info, debug, trace, or a filter by module [default: info]
     #[arg(long, short, value_name = "FILTER")]
     log_level: Option<String>,
-    /// Any other option of the table in docs/options.md
+    /// Any option of the table in docs/options.md by its key; each has a flag too, see --help
     #[arg(long = "set", value_name = "KEY=VALUE", action = ArgAction::Append)]
     set: Vec<String>,
+    #[command(flatten)]
+    others: Others,
 }
 
 impl Start {
@@ -130,6 +133,52 @@ impl Options {
             }
         }
         self.encryption.flags(layers);
+        self.others.flags(layers);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Cli, Command, program};
+    use super::*;
+    use clap::Parser as _;
+    use rowhouse::config::{Kind, OPTIONS, Opt, Origin};
+    use std::collections::BTreeSet;
+
+    /// What sets an option on the command line of `start`, as clap knows it.
+    fn known() -> BTreeSet<String> {
+        let program = program("rowhouse");
+        let start = program.find_subcommand("start").expect("a command");
+        let flags = start.get_opts().filter_map(|flag| Some(format!("--{}", flag.get_long()?)));
+        let places = start.get_positionals().filter_map(|place| place.get_value_names());
+        flags.chain(places.flatten().map(ToString::to_string)).collect()
+    }
+
+    #[test]
+    fn the_flags_of_the_table_are_those_of_the_command_line() {
+        let told: BTreeSet<_> = OPTIONS.iter().map(Opt::flag).collect();
+        let more =
+            ["--config", "--dev", "--no-auto-connect", "--no-auto-create", "--no-curvezmq", "--no-zap"];
+        let more = more.into_iter().chain(["--set"]).map(str::to_owned);
+        assert_eq!(known(), told.into_iter().chain(more).collect());
+    }
+
+    #[test]
+    fn each_flag_sets_its_own_option() {
+        for option in OPTIONS.iter().filter(|option| option.flag().starts_with("--")) {
+            let flag = option.flag();
+            let value = (option.kind != Kind::Boolean).then_some("x");
+            let words = ["rowhouse", "start", &flag].into_iter().chain(value);
+            let Command::Start(start) = Cli::try_parse_from(words).expect("a flag").command else {
+                panic!("start is start")
+            };
+            let mut layers = Layers::new();
+            start.options.flags(&mut layers).expect("a flag");
+            let set: Vec<_> =
+                OPTIONS.iter().filter(|known| layers.origin(known.key) != Origin::Default).collect();
+            assert_eq!(set.iter().map(|set| set.key).collect::<Vec<_>>(), [option.key]);
+            assert_eq!(layers.origin(option.key), Origin::Flag(flag));
+        }
     }
 }

@@ -47,9 +47,18 @@ pub enum ConfigError {
         #[source]
         source: Box<toml::de::Error>,
     },
+    /// The `.env` file cannot be read.
+    #[error("cannot read .env")]
+    DotEnvUnreadable(#[source] std::io::Error),
     /// The `.env` file is not one.
-    #[error(".env cannot be read")]
-    DotEnv(#[source] dotenvy::Error),
+    #[error(
+        ".env is not valid {}: each line is NAME=VALUE, and a value with spaces is in quotes",
+        after.as_ref().map_or("at its beginning".to_owned(), |name| format!("after {name}"))
+    )]
+    DotEnvSyntax {
+        /// The last variable that was read.
+        after: Option<String>,
+    },
 }
 
 /// Names the option that was probably meant.

@@ -14,7 +14,8 @@ use toml::Value;
 ///
 /// When there is no such option.
 pub fn explain(layers: &Layers, key: &str) -> Result<String, ConfigError> {
-    match Opt::find(&Opt::plain(key)) {
+    let named = || OPTIONS.iter().find(|option| option.flag().eq_ignore_ascii_case(key));
+    match Opt::find(&Opt::plain(key)).or_else(named) {
         Some(option) => Ok(describe(layers, option)),
         None => Err(ConfigError::Unknown {
             key: key.to_owned(),
@@ -98,6 +99,8 @@ mod tests {
         for key in ["--max-connections", "max-connections", "ROWHOUSE_MAX_CONNECTIONS"] {
             assert_eq!(explain(&layers(), key).expect("a known option"), said, "{key}");
         }
+        let said = explain(&layers(), "LIMIT").expect("as the command line calls it");
+        assert!(said.starts_with("client_limit = 1000\n"), "{said}");
     }
 
     #[test]

@@ -88,15 +88,12 @@ impl Layers {
         Ok(())
     }
 
-    /// Adds what `.env` says, if there is such a file.
-    pub fn dot_env(&mut self, path: &Path) -> Result<(), ConfigError> {
-        let pairs = match dotenvy::from_path_iter(path) {
-            Ok(pairs) => pairs,
-            Err(error) if error.not_found() => return Ok(()),
-            Err(error) => return Err(ConfigError::DotEnv(error)),
-        };
-        for pair in pairs {
-            let (name, text) = pair.map_err(ConfigError::DotEnv)?;
+    /// Adds what `.env` says.
+    pub fn dot_env(
+        &mut self,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<(), ConfigError> {
+        for (name, text) in variables {
             self.variable(&name, text, Origin::DotEnv(name.clone()))?;
         }
         Ok(())
@@ -171,6 +168,32 @@ impl Layers {
     /// Where an option's value comes from.
     pub fn origin(&self, key: &str) -> Origin {
         self.get(key).map_or(Origin::Default, |(_, origin)| origin)
+    }
+}
+
+/// The variables in a file such as `.env`; none if there is no such file.
+///
+/// # Errors
+///
+/// When it cannot be read, or is none. The error repeats nothing of it but names, for the file may hold
+/// other programs' secrets.
+pub fn dot_env(path: &Path) -> Result<Vec<(String, String)>, ConfigError> {
+    let mut read: Vec<(String, String)> = Vec::new();
+    let pairs = match dotenvy::from_path_iter(path) {
+        Ok(pairs) => pairs,
+        Err(error) if error.not_found() => return Ok(read),
+        Err(error) => return Err(unreadable(error, None)),
+    };
+    for pair in pairs {
+        read.push(pair.map_err(|error| unreadable(error, read.last()))?);
+    }
+    Ok(read)
+}
+
+fn unreadable(error: dotenvy::Error, last: Option<&(String, String)>) -> ConfigError {
+    match error {
+        dotenvy::Error::Io(source) => ConfigError::DotEnvUnreadable(source),
+        _ => ConfigError::DotEnvSyntax { after: last.map(|(name, _)| name.clone()) },
     }
 }
 

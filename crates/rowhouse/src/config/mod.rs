@@ -15,7 +15,7 @@ mod show;
 pub use curve::{Curve, key_files};
 pub use error::ConfigError;
 pub use explain::{explain, explain_changed};
-pub use layers::{Layers, Origin};
+pub use layers::{Layers, Origin, dot_env};
 pub use meant::{Config, LogFormat};
 pub use options::{Kind, OPTIONS, Opt};
 pub use show::{example, table};

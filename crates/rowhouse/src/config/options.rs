@@ -251,7 +251,7 @@ impl Opt {
         key.strip_prefix("rowhouse_").unwrap_or(&key).to_owned()
     }
 
-    /// Its flag, or what stands for it, on the command line.
+    /// Its flag, or what stands for it, on the command line of `rowhouse start`.
     pub fn flag(&self) -> String {
         match self.key {
             "port" => "PORT".to_owned(),

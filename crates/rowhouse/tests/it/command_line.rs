@@ -190,3 +190,56 @@ fn the_default_policy_never_reaches_another_database() {
     }
     assert!(!copy.exists());
 }
+
+#[test]
+fn a_value_of_env_that_cannot_be_read_is_told_by_its_place_and_not_shown() {
+    let home = Home::new();
+    home.write(".env", "DB_HOST=here\nDB_PASSWORD=hunter2 and=more\n");
+    let said = home.ends(2, &["config", "check"]);
+    assert!(said.contains(".env is not valid after DB_HOST"), "{said}");
+    assert!(!said.contains("hunter2") && !said.contains("more"), "{said}");
+}
+
+#[test]
+fn the_file_that_env_or_the_environment_names_is_checked_and_served() {
+    let home = Home::new();
+    home.write("named.toml", "max_connectons = 7\n");
+    let mut command = home.command(&["config", "check"]);
+    command.env("ROWHOUSE_CONFIG", "named.toml");
+    let said = crate::support::ended(2, command);
+    assert!(said.contains("max_connectons") && said.contains("named.toml"), "{said}");
+    home.write(".env", "ROWHOUSE_CONFIG=named.toml\n");
+    for arguments in [&["config", "check"][..], &["start", "0"]] {
+        let said = home.ends(2, arguments);
+        assert!(said.contains("max_connectons"), "{said}");
+    }
+    // The environment is over it.
+    home.write("other.toml", "max_connections = 7\n");
+    let mut command = home.command(&["config", "explain", "max_connections"]);
+    command.env("ROWHOUSE_CONFIG", "other.toml");
+    assert!(crate::support::ended(0, command).contains("set    in other.toml"));
+}
+
+#[test]
+fn what_nobody_reads_on_is_no_error() {
+    let home = Home::new();
+    for arguments in [&["config", "table"][..], &["config", "example"], &["completions", "bash"]] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let output = home.command(arguments).stdout(writer).output().expect("it runs");
+        assert!(output.status.success() && output.stderr.is_empty(), "{}", crate::support::text(&output));
+    }
+}
+
+#[test]
+fn a_maintenance_command_that_is_not_told_where_is_wrong_and_does_nothing() {
+    let home = Home::new();
+    for (arguments, flag) in [
+        (&["backup", "a"][..], "--backup-dir"),
+        (&["backup", "list"], "--backup-dir"),
+        (&["restore", "a"], "--backup-dir"),
+    ] {
+        let said = home.ends(2, arguments);
+        assert!(said.contains(flag), "{arguments:?}: {said}");
+    }
+}

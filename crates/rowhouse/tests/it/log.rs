@@ -1,10 +1,10 @@
 //! What the log says of databases: one event for each thing that happens, for programs to read, and
 //! no more of the same than an operator needs.
-use crate::support::{Client, Home, Python, Server, text};
+use crate::support::{Client, Home, Python, Server, finish, text};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::fs;
-use std::io::Read;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpStream;
 
 const FLAGS: [&str; 20] = [
@@ -118,4 +118,36 @@ fn checks(lines: &[Value]) {
 fn code(client: &mut Client, database: &str, query: &str) -> String {
     let error = client.ask(database, query)["error"].take();
     error["code"].as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_reader_of_the_log_that_has_gone_does_not_take_the_server_with_it() {
+    let home = Home::new();
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    // A warning at the start, and more at the end.
+    let mut command = home.command(&["start", "0", "--tcp-address", "tcp://0.0.0.0:0"]);
+    let mut child = command.stderr(writer).spawn().expect("the binary was built");
+    let mut first = [0; 8];
+    child.stdout.as_mut().expect("it is piped").read_exact(&mut first).expect("a banner");
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), Signal::TERM).expect("it runs");
+    let output = finish(child);
+    assert!(output.status.success(), "{}: {}", output.status, text(&output));
+}
+
+#[test]
+fn a_banner_that_nobody_reads_is_no_reason_not_to_serve() {
+    let home = Home::new();
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut command = home.command(&["start", "0", "--tcp-address", "tcp://127.0.0.1:0"]);
+    let mut child = command.stdout(writer).spawn().expect("the binary was built");
+    let mut log = BufReader::new(child.stderr.take().expect("it is piped"));
+    let mut line = String::new();
+    while !line.contains("the banner cannot be written") {
+        line.clear();
+        assert_ne!(log.read_line(&mut line).expect("text"), 0, "it said nothing of the banner");
+    }
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), Signal::TERM).expect("it runs");
+    assert!(finish(child).status.success());
 }
