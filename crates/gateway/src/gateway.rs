@@ -89,7 +89,7 @@ pub enum ConnectError {
 
 /// A configured database could not be opened at the start.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot open the configured database {name:?}")]
+#[error("cannot open {}", if name.is_empty() { "the default database".to_owned() } else { format!("the configured database {name:?}") })]
 pub struct StartError {
     /// Its name, empty for the default database.
     pub name: String,

@@ -30,7 +30,7 @@ struct Closing(Arc<Shared>);
 
 /// A listener could not be bound.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}")]
+#[error("cannot listen on {address}, give another with --tcp-address or stop what listens there")]
 pub struct BindError {
     /// Where.
     pub address: SocketAddr,

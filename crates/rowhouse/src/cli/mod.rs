@@ -150,7 +150,7 @@ impl Tool {
 
 /// Puts what lies between the defaults and the command line over `layers`: file, `.env`, environment.
 fn lower(layers: &mut Layers, file: Option<&Path>) -> Result<(), ConfigError> {
-    let (near, variables) = (dot_env(Path::new(".env"))?, environment());
+    let (near, variables) = (dot_env(Path::new(".env"))?, environment()?);
     let named = variables.iter().chain(&near).find(|(name, _)| name == "ROWHOUSE_CONFIG");
     if let Some(path) = file.or(named.map(|(_, path)| Path::new(path))) {
         layers.file(path)?;
@@ -164,9 +164,17 @@ pub(crate) fn is_unread(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-fn environment() -> Vec<(String, String)> {
-    // A name or value that is no text cannot be one of ours.
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect()
+fn environment() -> Result<Vec<(String, String)>, ConfigError> {
+    let mut variables = Vec::new();
+    for (name, value) in std::env::vars_os() {
+        match (name.into_string(), value.into_string()) {
+            (Ok(name), Ok(value)) => variables.push((name, value)),
+            (Ok(name), Err(_)) if name.starts_with("ROWHOUSE_") => {
+                return Err(ConfigError::Conflict(format!("{name} in the environment is not UTF-8")));
+            }
+            // Other programs' variables are no business of ours.
+            _ => {}
+        }
+    }
+    Ok(variables)
 }

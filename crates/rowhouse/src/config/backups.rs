@@ -16,6 +16,12 @@ pub(super) fn plan(
     let Some(directory) = layers.text("backup_dir")?.map(|path| real(&absolute(Path::new(&path)))) else {
         return Ok(None);
     };
+    if directory.exists() && !directory.is_dir() {
+        let origin = layers.origin("backup_dir");
+        return Err(ConfigError::Conflict(format!(
+            "--backup-dir ({origin}) is a file: give it a directory, which is made where there is none"
+        )));
+    }
     if let Some(data) = data_directory {
         let data = real(data);
         if within(&data, &directory) || within(&directory, &data) {
@@ -97,6 +103,9 @@ mod tests {
         let plan = resolve(&at("data"), &at("backups")).expect("apart").expect("there is a place");
         assert_eq!(plan.keep.get(), 3);
         assert!(resolve(&at("data"), &at("data-backups")).is_ok());
+        std::fs::write(at("file"), "").expect("writable");
+        let message = resolve(&at("data"), &at("file")).expect_err("no directory");
+        assert!(message.contains("--backup-dir") && message.contains("is a file"), "{message}");
     }
 
     #[test]

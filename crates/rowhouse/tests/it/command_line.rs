@@ -243,3 +243,15 @@ fn a_maintenance_command_that_is_not_told_where_is_wrong_and_does_nothing() {
         assert!(said.contains(flag), "{arguments:?}: {said}");
     }
 }
+
+#[test]
+fn a_variable_that_is_no_text_is_refused_rather_than_passed_over() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let home = Home::new();
+    for (name, code) in [("ROWHOUSE_DATA_DIRECTORY", 2), ("OTHER", 0)] {
+        let mut command = home.command(&["config", "check"]);
+        command.env(name, std::ffi::OsStr::from_bytes(b"/data/\xff"));
+        let said = crate::support::ended(code, command);
+        assert_eq!(code == 2, said.contains("ROWHOUSE_DATA_DIRECTORY in the environment"), "{said}");
+    }
+}
