@@ -1,6 +1,7 @@
 //! The floors: what the same work costs without rowhouse.
 
-use std::path::Path;
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -45,6 +46,36 @@ pub(super) fn select_one(times: u32) -> Result<Duration> {
     Ok(start.elapsed() / times)
 }
 
+/// Inserts a row into the next database for so long, with so many kept open, the newest.
+pub(super) fn rotate(files: &[PathBuf], room: usize, duration: Duration) -> Result<Load> {
+    let mut open: VecDeque<(&Path, Connection)> = VecDeque::new();
+    let mut times = Vec::new();
+    let cpu = peer::own_cpu()?;
+    let start = Instant::now();
+    let mut now = start;
+    for file in files.iter().cycle() {
+        let connection = match open.iter().position(|(kept, _)| *kept == file) {
+            Some(kept) => open.remove(kept).context("found just now")?.1,
+            None => {
+                if open.len() == room {
+                    open.pop_front();
+                }
+                connect(file)?
+            }
+        };
+        connection.prepare_cached(ADD_ROW)?.execute([ROW])?;
+        open.push_back((file, connection));
+        let committed = Instant::now();
+        times.push(committed - now);
+        now = committed;
+        if now >= start + duration {
+            break;
+        }
+    }
+    let (requests, took, cpu) = (times.len(), start.elapsed(), peer::own_cpu()? - cpu);
+    Ok(Load { requests, answers: requests, took, cpu, times: Times::new(times) })
+}
+
 /// Inserts rows for so long, so many per transaction; the times are those of transactions.
 pub(super) fn insert(file: &Path, together: u32, duration: Duration) -> Result<Load> {
     let connection = connect(file)?;
@@ -83,6 +114,23 @@ fn connect(file: &Path) -> Result<Connection> {
 mod tests {
     use super::*;
     use crate::bench::fixture;
+
+    #[test]
+    fn rotation_inserts_into_each_in_turn() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let names = fixture::names("floor", 3);
+        fixture::prepare_many(folder.path(), &names, 0).unwrap();
+        let files: Vec<_> = names.iter().map(|name| fixture::file(folder.path(), name)).collect();
+
+        let loads = [1, 3].map(|room| rotate(&files, room, Duration::from_millis(20)).unwrap());
+
+        let rows = files.iter().map(|file| {
+            let (connection, _) = open(file, fixture::READ_ROW).unwrap();
+            connection.query_row(fixture::COUNT_ROWS, [], |row| row.get::<_, i64>(0)).unwrap()
+        });
+        let inserted: usize = loads.iter().map(|load| load.requests).sum();
+        assert_eq!(usize::try_from(rows.sum::<i64>()).unwrap(), inserted + files.len());
+    }
 
     #[test]
     fn grouped_inserts_are_counted_by_row() {

@@ -6,9 +6,10 @@ use anyhow::{Result, ensure};
 use tempfile::TempDir;
 
 use crate::bench::fixture::{self, ADD_ROW, COUNT_ROWS, ROW};
+use crate::bench::floor;
 use crate::bench::load::Plan;
 use crate::bench::peer::Peer;
-use crate::bench::report::{ROWHOUSE, Results};
+use crate::bench::report::{ROWHOUSE, RUSQLITE, Results};
 use crate::bench::target::Target;
 
 /// Databases in rotation.
@@ -19,6 +20,8 @@ const ROOMS: [u32; 2] = [20, 50];
 const CLIENTS: [usize; 2] = [1, 8];
 /// How long they do.
 const DURATION: Duration = Duration::from_secs(3);
+/// How long SQLite in process does.
+const IN_PROCESS: Duration = Duration::from_secs(1);
 
 /// A server with its databases.
 struct Served {
@@ -29,7 +32,7 @@ struct Served {
     rows: u64,
 }
 
-/// Measures both rooms in turn.
+/// Measures both rooms in turn, then both in process.
 pub(super) async fn run(results: &mut Results) -> Result<()> {
     let names = fixture::names("rotated", DATABASES);
     let mut servers = ROOMS.iter().map(|room| Served::start(*room, &names)).collect::<Result<Vec<_>>>()?;
@@ -47,6 +50,13 @@ pub(super) async fn run(results: &mut Results) -> Result<()> {
     }
     for server in servers {
         server.end(&names).await?;
+    }
+    for room in ROOMS {
+        let folder = fixture::folder()?;
+        fixture::prepare_many(folder.path(), &names, 0)?;
+        let files: Vec<_> = names.iter().map(|name| fixture::file(folder.path(), name)).collect();
+        let load = floor::rotate(&files, usize::try_from(room)?, IN_PROCESS)?;
+        results.of(RUSQLITE).load(&what(room, 1), &load);
     }
     Ok(())
 }
