@@ -38,7 +38,7 @@ pub enum ProbeError {
     #[error("it closed the connection")]
     Closed,
     /// It does not speak ZMTP, or refuses this client.
-    #[error("it broke the protocol")]
+    #[error("it broke the protocol, or only one side encrypts (--curvezmq)")]
     Protocol(#[from] omq_proto::Error),
     /// The answer cannot be unpacked.
     #[error("its answer cannot be unpacked")]
