@@ -233,11 +233,8 @@ impl Database for SqliteDatabase {
         })
     }
 
-    fn verify(&self) -> BoxFuture<'_, Result<(), EngineError>> {
-        Box::pin(async move {
-            let source = self.shared.source.clone();
-            self.shared.executor.call(move || source.verify()).await?
-        })
+    fn verify(&self) -> Result<(), EngineError> {
+        self.shared.verify()
     }
 
     fn size(&self) -> BoxFuture<'_, Option<u64>> {

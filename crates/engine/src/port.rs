@@ -103,7 +103,9 @@ pub trait Database: Debug + Send + Sync + 'static {
     }
 
     /// Fails with [`EngineError::Replaced`] when what is at its place is not what was opened.
-    fn verify(&self) -> BoxFuture<'_, Result<(), EngineError>>;
+    ///
+    /// Blocks for one look at the storage: many may be looked at one after the other on one thread.
+    fn verify(&self) -> Result<(), EngineError>;
 
     /// The bytes it takes on disk, if it is on disk and they can be told.
     fn size(&self) -> BoxFuture<'_, Option<u64>>;

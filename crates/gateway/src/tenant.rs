@@ -92,9 +92,9 @@ impl Tenant {
         millis(self.opened_at.elapsed())
     }
 
-    /// Whether its storage is still what was opened.
-    pub(crate) async fn verify(&self) -> Result<(), EngineError> {
-        self.database.verify().await
+    /// Whether its storage is still what was opened. Blocks.
+    pub(crate) fn verify(&self) -> Result<(), EngineError> {
+        self.database.verify()
     }
 
     /// The engine's handle.

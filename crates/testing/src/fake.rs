@@ -269,9 +269,8 @@ impl Database for FakeDatabase {
         Box::pin(async move { Ok(Box::new(connection) as Box<dyn Connection>) })
     }
 
-    fn verify(&self) -> BoxFuture<'_, Result<(), EngineError>> {
-        let result = self.engine.verify(&self.at, self.generation);
-        Box::pin(async { result })
+    fn verify(&self) -> Result<(), EngineError> {
+        self.engine.verify(&self.at, self.generation)
     }
 
     fn size(&self) -> BoxFuture<'_, Option<u64>> {

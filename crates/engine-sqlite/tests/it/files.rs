@@ -138,12 +138,12 @@ async fn a_file_replaced_while_open_is_not_taken_for_the_old_one() {
     let database = opened(&files, "tenant").await.database;
     let mut connection = database.connect().await.unwrap();
     connection.ping().await.unwrap();
-    database.verify().await.unwrap();
+    database.verify().unwrap();
     std::fs::rename(files.path("tenant.db"), files.path("old.db")).unwrap();
     assert!(matches!(connection.ping().await, Err(EngineError::Replaced)));
     std::fs::write(files.path("tenant.db"), "").unwrap();
     assert!(matches!(connection.ping().await, Err(EngineError::Replaced)));
-    assert!(matches!(database.verify().await, Err(EngineError::Replaced)));
+    assert!(matches!(database.verify(), Err(EngineError::Replaced)));
     let mut another = database.connect().await.unwrap();
     let error = failure(&mut *another, "SELECT 1", unlimited()).await;
     assert!(matches!(error, EngineError::Replaced), "{error:?}");

@@ -111,12 +111,17 @@ impl Registry {
         }
     }
 
-    /// Closes those whose storage is not what it was when they were opened.
+    /// Closes those whose storage is not what it was when they were opened. All are looked at on one
+    /// thread: handing each over would cost more than the looks.
     pub(crate) async fn verify(&self) {
-        for tenant in self.step(|table, _effects| table.tenants()) {
-            if matches!(tenant.verify().await, Err(EngineError::Replaced)) {
-                self.retire(&tenant);
-            }
+        let tenants = self.step(|table, _effects| table.tenants());
+        let looking = self.shared.parts.tasks.spawn_blocking(move || {
+            let mut replaced = tenants;
+            replaced.retain(|tenant| matches!(tenant.verify(), Err(EngineError::Replaced)));
+            replaced
+        });
+        for tenant in looking.await.unwrap_or_default() {
+            self.retire(&tenant);
         }
     }
 

@@ -18,7 +18,7 @@ const MAX_CONNECTIONS: u32 = 20;
 /// Messages that the codec reads and writes.
 const IN_PROCESS: u32 = 200_000;
 /// What the server may take of the processor, in echoes plus their codec.
-const SHARE: f64 = 1.5;
+const SHARE: f64 = 2.0;
 /// The database that is asked.
 const NAME: &str = "warm";
 
