@@ -81,11 +81,14 @@ async fn shortening_the_log_after_an_answer_says_nothing_of_what_its_session_doe
         {
             let mut chunks = writer.run(Request::execute(slow), unlimited());
             let mut next = pin!(chunks.next());
-            if next.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
-                wakes.recv().unwrap();
-                let again = next.poll(&mut Context::from_waker(Waker::noop()));
-                assert!(matches!(again, Poll::Ready(Some(Ok(_)))), "{again:?}");
-            }
+            // Woken for its turn perhaps, and for its answer.
+            let answer = loop {
+                match next.as_mut().poll(&mut Context::from_waker(&waker)) {
+                    Poll::Ready(answer) => break answer,
+                    Poll::Pending => wakes.recv().unwrap(),
+                }
+            };
+            assert!(matches!(answer, Some(Ok(_))), "{answer:?}");
         }
         query(&mut *writer, "BEGIN").await;
         assert_eq!(writer.state(), SessionState::Transaction);
