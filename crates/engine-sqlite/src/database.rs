@@ -19,6 +19,9 @@ use std::time::Duration;
 /// How long a closing database waits for others to stop reading it.
 const READERS_LEAVE: Duration = Duration::from_millis(100);
 
+/// How long a closing database waits for who shortens its log: a gap and a checkpoint.
+const TENDED: Duration = Duration::from_secs(5);
+
 /// What the sessions of a database share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -268,6 +271,10 @@ impl Database for SqliteDatabase {
 
     fn close(&self) -> BoxFuture<'_, Result<(), EngineError>> {
         Box::pin(async move {
+            // Who shortens the log has answered, so that no session waits for it: were it left
+            // behind, its connection would be open after the close. A session that is still there
+            // may keep the turn.
+            let tended = tokio::time::timeout(TENDED, self.shared.clone().turn()).await;
             let idle = {
                 let mut handles = self.shared.handles();
                 handles.closed = true;
@@ -279,6 +286,7 @@ impl Database for SqliteDatabase {
             let (source, config) = (self.shared.source.clone(), self.shared.config.clone());
             let settled = self.shared.executor.call(move || settle(&source, &config, idle, anchor)).await;
             drop(self.shared.occupant.lock().unwrap_or_else(PoisonError::into_inner).take());
+            drop(tended);
             settled?
         })
     }

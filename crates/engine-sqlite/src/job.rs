@@ -205,10 +205,10 @@ fn lead(mut handle: Box<Handle>, errand: Errand, shared: &Shared) {
         follow(&mut handle, errand, shared);
     }
     if is_due {
-        return tend(handle, shared);
+        tend(handle, shared);
+    } else {
+        settle_answered(handle, shared);
     }
-    let kept = settle(handle, shared);
-    debug_assert!(kept.is_none(), "what is sociable leaves nothing on its connection");
 }
 
 /// Runs by itself what did not fit into a group, with the group's turn.
@@ -229,8 +229,16 @@ fn is_to_tend(handle: &Handle, shared: &Shared) -> bool {
 /// Shortens the log, before anybody else writes.
 fn tend(handle: Box<Handle>, shared: &Shared) {
     shared.log.make_gap(&handle);
+    settle_answered(handle, shared);
+}
+
+/// Gives a clean connection back whose session has been answered and may be gone. The turn comes
+/// free last: who closes the database waits for it.
+fn settle_answered(mut handle: Box<Handle>, shared: &Shared) {
+    let turn = handle.turn.take();
     let kept = settle(handle, shared);
     debug_assert!(kept.is_none(), "it was clean");
+    drop(turn);
 }
 
 /// Gives the connection back to the database unless it holds something of the session's.

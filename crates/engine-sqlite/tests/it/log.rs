@@ -2,8 +2,8 @@
 use crate::support::Files;
 use futures::StreamExt;
 use futures::future::join_all;
-use rowhouse_engine::SessionState;
 use rowhouse_engine::conformance::{integer, opened, query, run, unlimited};
+use rowhouse_engine::{Connection, SessionState};
 use rowhouse_engine_sqlite::{Config, Limits};
 use rowhouse_types::Request;
 use std::pin::pin;
@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 /// Readers that never leave a gap keep SQLite from beginning its log anew.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -58,6 +59,54 @@ impl Wake for HoldsUp {
     }
 }
 
+/// Runs a change, whose thread stands where it has answered until what this returns is dropped.
+fn answered_and_held_up(files: &Files, session: &mut dyn Connection) -> SyncSender<()> {
+    let (release, released) = sync_channel(1);
+    let (woken, wakes) = sync_channel(1);
+    let waker = Waker::from(Arc::new(HoldsUp { woken, released: Mutex::new(released) }));
+    // It cannot answer before it is listened to.
+    let lock = rusqlite::Connection::open(files.path("tenant.db")).expect("opens");
+    lock.busy_timeout(Duration::from_secs(5)).expect("a timeout");
+    lock.execute_batch("BEGIN IMMEDIATE").expect("nobody writes");
+    let mut chunks = session.run(Request::execute("INSERT INTO t VALUES (1)"), unlimited());
+    let mut next = pin!(chunks.next());
+    assert!(next.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    drop(lock);
+    // It may be woken for the turn first, when the change before is still being followed up.
+    let answer = loop {
+        wakes.recv().expect("it is woken");
+        if let Poll::Ready(answer) = next.as_mut().poll(&mut Context::from_waker(&waker)) {
+            break answer;
+        }
+    };
+    assert!(matches!(answer, Some(Ok(_))), "{answer:?}");
+    release
+}
+
+#[tokio::test]
+async fn a_database_is_closed_only_when_nobody_shortens_its_log_any_more() {
+    let limits = Limits { wal_pages: 1, ..Limits::default() };
+    let files = Files::with(&Config { limits, ..Config::default() });
+    let database = opened(&files, "tenant").await.database;
+    let (mut writer, mut reader) = (database.connect().await.unwrap(), database.connect().await.unwrap());
+    query(&mut *writer, "CREATE TABLE t (n)").await;
+    query(&mut *reader, "BEGIN").await;
+    query(&mut *reader, "SELECT * FROM t").await;
+    // The log is looked at after the sixteenth change.
+    for _ in 0..14 {
+        query(&mut *writer, "INSERT INTO t VALUES (1)").await;
+    }
+    let release = answered_and_held_up(&files, &mut *writer);
+    reader.close().await;
+    writer.close().await;
+    let mut closing = database.close();
+    let meanwhile = tokio::time::timeout(Duration::from_millis(100), &mut closing).await;
+    assert!(meanwhile.is_err(), "its connection is open");
+    drop(release);
+    closing.await.unwrap();
+    assert_eq!(files.names(), ["tenant.db"]);
+}
+
 #[tokio::test]
 async fn shortening_the_log_after_an_answer_says_nothing_of_what_its_session_does_next() {
     let limits = Limits { wal_pages: 1, ..Limits::default() };
@@ -72,24 +121,9 @@ async fn shortening_the_log_after_an_answer_says_nothing_of_what_its_session_doe
     // A snapshot that keeps the log from being emptied.
     query(&mut *reader, "BEGIN").await;
     query(&mut *reader, "SELECT * FROM t").await;
-    let slow = "INSERT INTO t SELECT max(x) FROM (WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 100000) SELECT x FROM c)";
     // The log is looked at after every sixteenth change, be it whose it may.
     for _ in 0..20 {
-        let (release, released) = sync_channel(1);
-        let (woken, wakes) = sync_channel(1);
-        let waker = Waker::from(Arc::new(HoldsUp { woken, released: Mutex::new(released) }));
-        {
-            let mut chunks = writer.run(Request::execute(slow), unlimited());
-            let mut next = pin!(chunks.next());
-            // Woken for its turn perhaps, and for its answer.
-            let answer = loop {
-                match next.as_mut().poll(&mut Context::from_waker(&waker)) {
-                    Poll::Ready(answer) => break answer,
-                    Poll::Pending => wakes.recv().unwrap(),
-                }
-            };
-            assert!(matches!(answer, Some(Ok(_))), "{answer:?}");
-        }
+        let release = answered_and_held_up(&files, &mut *writer);
         query(&mut *writer, "BEGIN").await;
         assert_eq!(writer.state(), SessionState::Transaction);
         drop(release);
