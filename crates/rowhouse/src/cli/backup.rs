@@ -116,14 +116,21 @@ fn list(place: &Place, which: Option<Target>, out: &mut impl Write) -> anyhow::R
         )
     })?;
     let shelves = Shelves::new(plan.directory);
+    let whose = which.as_ref().map_or_else(String::new, |target| format!(" of {}", called(target)));
     let targets = which.map_or_else(|| shelves.targets(), |target| Ok(vec![target]));
+    let mut listed = 0;
     for target in targets.context("the backups cannot be listed")? {
         let name = target.name().map_or("(default)".to_owned(), ToString::to_string);
         for backup in shelves.list(&target).context("the backups cannot be listed")? {
             let Backup { path, made_at, bytes, .. } = backup;
             let (time, size) = (humantime::format_rfc3339_micros(made_at), bytesize::ByteSize(bytes));
             writeln!(out, "{name:<24} {time}  {:>10}  {}", size.to_string(), path.display())?;
+            listed += 1;
         }
+    }
+    if listed == 0 {
+        let hint = "make one with `rowhouse backup`, or check the name and --backup-dir";
+        writeln!(std::io::stderr(), "there are no backups{whose}: {hint}")?;
     }
     Ok(())
 }
