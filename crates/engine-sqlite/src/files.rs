@@ -97,6 +97,32 @@ impl Files {
 
     /// Makes an empty file at `place`.
     pub(crate) fn create(&self, place: &Place) -> Result<(), EngineError> {
+        self.make_new(place, || place.make())
+    }
+
+    /// The names of the database files in the data directory, without their ending.
+    pub(crate) fn stems(&self) -> Result<Vec<String>, EngineError> {
+        let Some(root) = &self.root else { return Ok(Vec::new()) };
+        let names = list(&*root.open()?)?;
+        Ok(names.iter().filter_map(|name| name.strip_suffix(".db")).map(str::to_owned).collect())
+    }
+
+    /// Makes the finished file `file` of `directory` the database at `place`, where there must be
+    /// none.
+    pub(crate) fn adopt(&self, directory: &OwnedFd, file: &str, place: &Place) -> Result<(), EngineError> {
+        self.make_new(place, || rename_to_new(directory, file, place))
+    }
+
+    /// Lets `make` bring a file to `place`, where there must be none, nor one whose name folds to
+    /// the same.
+    ///
+    /// The directory stays locked meanwhile: what lies beside a missing file is stale only if nobody
+    /// is just making it.
+    fn make_new(
+        &self,
+        place: &Place,
+        make: impl FnOnce() -> Result<(), EngineError>,
+    ) -> Result<(), EngineError> {
         // Held throughout, so that of two names that fold to one only one is made.
         let mut names = match &self.root {
             Some(root) if place.in_root => Some(root.names_for_creating(place)?),
@@ -114,43 +140,10 @@ impl Files {
             return Err(EngineError::NameTaken);
         }
         place.remove_companions()?;
-        place.make()?;
+        make()?;
         if let Some(names) = &mut names {
             names.insert(&place.name);
         }
-        rustix::fs::fsync(&place.directory).map_err(storage)
-    }
-
-    /// The names of the database files in the data directory, without their ending.
-    pub(crate) fn stems(&self) -> Result<Vec<String>, EngineError> {
-        let Some(root) = &self.root else { return Ok(Vec::new()) };
-        let names = list(&*root.open()?)?;
-        Ok(names.iter().filter_map(|name| name.strip_suffix(".db")).map(str::to_owned).collect())
-    }
-
-    /// Makes the finished file `file` of `directory` the database at `place`, where there must be
-    /// none.
-    ///
-    /// The directory stays locked meanwhile, as it is in [`Files::create`]: what lies beside a
-    /// missing file is stale only if nobody is just making it.
-    pub(crate) fn adopt(&self, directory: &OwnedFd, file: &str, place: &Place) -> Result<(), EngineError> {
-        let names = match &self.root {
-            Some(root) if place.in_root => Some(root.names_for_creating(place)?),
-            _ => None,
-        };
-        let _lock = place.lock_directory()?;
-        if place.stat(&place.name)?.is_some() {
-            return Err(EngineError::AlreadyExists);
-        }
-        if let Some(names) = &names
-            && let Some(twin) = names.twin(&place.name)
-            && place.stat(twin)?.is_some()
-        {
-            return Err(EngineError::NameTaken);
-        }
-        place.remove_companions()?;
-        rename_to_new(directory, file, place)?;
-        drop(names);
         rustix::fs::fsync(&place.directory).map_err(storage)
     }
 
