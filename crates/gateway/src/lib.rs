@@ -7,6 +7,7 @@ mod client;
 mod configured;
 mod event;
 mod gateway;
+mod journal;
 mod limits;
 mod pace;
 mod pool;
@@ -18,6 +19,10 @@ pub use catalog::{Catalog, CatalogError, Dynamic, InvalidCatalog, Resolution, Sp
 pub use client::Client;
 pub use event::{CloseReason, Event, Observer, Refusal, Silent};
 pub use gateway::{ConnectError, Failing, Gateway, Parts, StartError, Status};
+pub use journal::{
+    Action, Break, Cause, Entry, Hash, Interface, Journal, JournalCounts, JournalError, Query, Recorded,
+    Recording, Verdict, Verified,
+};
 pub use limits::{Limits, PoolLimits};
 pub use pool::{AcquireError, Session};
 pub use registry::{DynamicStatus, OpenError, RegistryStatus};
