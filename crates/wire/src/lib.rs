@@ -1,4 +1,5 @@
 //! L1, messages on the wire: bytes in, messages out. No I/O, no clock, no task.
 //!
 //! Servers and clients share it, and fuzzers reach every decoder through it.
+pub mod management;
 pub mod sqlite_rx;
