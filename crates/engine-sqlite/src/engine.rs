@@ -1,5 +1,6 @@
 //! The engine: finds, makes, opens and destroys databases.
 use crate::backup::{self, Copier};
+use crate::claim::Claimed;
 use crate::config::Config;
 use crate::database::SqliteDatabase;
 use crate::errors::storage;
@@ -8,7 +9,9 @@ use crate::files::{Files, Place};
 use crate::handle::Source;
 use crate::occupancy::Occupancy;
 use futures::future::BoxFuture;
-use rowhouse_engine::{Course, Database, Engine, EngineError, Location, Presence, Restoration, Stamp};
+use rowhouse_engine::{
+    Claim, Claimant, Course, Database, Engine, EngineError, Location, Presence, Restoration, Stamp,
+};
 use rowhouse_types::DatabaseName;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -103,6 +106,27 @@ impl Engine for SqliteEngine {
                     self.on_executor(move |inner| inner.files.create(&inner.files.place(&path)?)).await
                 }
             }
+        })
+    }
+
+    fn claim<'a>(
+        &'a self,
+        at: &'a Location,
+        by: Claimant,
+    ) -> BoxFuture<'a, Result<Box<dyn Claim>, EngineError>> {
+        Box::pin(async move {
+            let path = at.0.clone();
+            let executor = self.inner.executor.clone();
+            self.on_executor(move |inner| {
+                let claimed = match path.as_str() {
+                    "" => return Err(EngineError::NoSuchDatabase),
+                    MEMORY => Claimed::memory(executor),
+                    path => Claimed::file(inner.files.place(path)?, by, &inner.occupancy, executor)?,
+                };
+                let claim: Box<dyn Claim> = Box::new(claimed);
+                Ok(claim)
+            })
+            .await
         })
     }
 

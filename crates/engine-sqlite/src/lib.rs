@@ -12,6 +12,7 @@
 mod authorizer;
 mod backup;
 mod bind;
+mod claim;
 mod config;
 mod connection;
 mod control;

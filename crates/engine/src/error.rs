@@ -1,6 +1,7 @@
 //! Why an engine could not do it, in terms every protocol can translate.
 use rowhouse_types::{ErrorCode, ErrorKind, Reportable};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Why an engine could not do it.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -66,6 +67,20 @@ pub enum EngineError {
     /// The same storage is open under another name.
     #[error("the database is still open under another name")]
     OpenElsewhere,
+    /// The process that ran the database ended. What was under way may have taken effect.
+    #[error("the database's process ended")]
+    ProcessEnded,
+    /// The process that runs the database ended so often lately that it is not started yet.
+    #[error("the database's process ended {times} times within a minute and is started again in {} s", .again_in.as_secs_f64())]
+    ProcessKeepsEnding {
+        /// How often.
+        times: u32,
+        /// When it is started again.
+        again_in: Duration,
+    },
+    /// A process for the database cannot be started, or does not answer.
+    #[error("no process for the database")]
+    NoProcess(#[source] Arc<std::io::Error>),
     /// The engine's storage failed outside of any statement.
     #[error("database storage failed")]
     Storage(#[source] Arc<std::io::Error>),
@@ -170,9 +185,10 @@ impl Reportable for EngineError {
             | Self::NameTaken
             | Self::BadBackup { .. } => ErrorKind::User,
             Self::TimedOut | Self::InUse | Self::Replaced | Self::OpenElsewhere => ErrorKind::Overloaded,
+            Self::ProcessEnded | Self::ProcessKeepsEnding { .. } => ErrorKind::Overloaded,
             Self::Cancelled => ErrorKind::Disconnect,
             Self::NoSuchDatabase => ErrorKind::NotFound,
-            Self::NotADatabase | Self::Storage(_) => ErrorKind::Engine,
+            Self::NotADatabase | Self::Storage(_) | Self::NoProcess(_) => ErrorKind::Engine,
             Self::Closed => ErrorKind::ShuttingDown,
             Self::Lost => ErrorKind::Internal,
         }
@@ -190,7 +206,11 @@ impl Reportable for EngineError {
             Self::NotADatabase | Self::BadBackup { .. } => ErrorCode::DatabaseCorrupt,
             Self::InUse => ErrorCode::DatabaseBusy,
             Self::Storage(source) => storage_code(source),
-            Self::Replaced | Self::OpenElsewhere => ErrorCode::DatabaseUnavailable,
+            Self::Replaced
+            | Self::OpenElsewhere
+            | Self::ProcessEnded
+            | Self::ProcessKeepsEnding { .. }
+            | Self::NoProcess(_) => ErrorCode::DatabaseUnavailable,
             Self::Closed => ErrorCode::ShuttingDown,
             Self::Lost => ErrorCode::Internal,
         }
@@ -204,6 +224,11 @@ impl Reportable for EngineError {
             Self::NameTaken => "use the other database's name exactly, or choose another one",
             Self::NotADatabase => "ask the operator to look at what is in the data directory",
             Self::Replaced => "send it again: the next request sees what is there now",
+            Self::ProcessEnded => {
+                "send it again, and the process is started again; if it was a change, look first whether it was applied"
+            }
+            Self::ProcessKeepsEnding { .. } => "try again then; the operator finds why in the server's log",
+            Self::NoProcess(_) => "ask the operator to look at the server's log",
             Self::OpenElsewhere => "its file was renamed while it was open; try again within a minute",
             Self::Statement { condition, .. } => return condition.hint().map(str::to_owned),
             Self::Storage(source) => match storage_code(source) {
@@ -225,6 +250,7 @@ impl Reportable for EngineError {
                 std::io::ErrorKind::ReadOnlyFilesystem => "attempt to write a readonly database".to_owned(),
                 _ => "unable to open database file".to_owned(),
             },
+            Self::NoProcess(_) => self.to_string(),
             _ => match self.kind() {
                 ErrorKind::Internal => "internal error".to_owned(),
                 _ => self.to_string(),

@@ -31,6 +31,11 @@ pub trait Engine: Debug + Send + Sync + 'static {
     /// The name used in configuration and metrics.
     fn name(&self) -> &'static str;
 
+    /// Counts of the processes that run its databases, where that is not this one.
+    fn processes(&self) -> Option<Processes> {
+        None
+    }
+
     /// Where the database of this name lives if it lives where the engine puts new ones.
     fn locate(&self, name: &DatabaseName) -> Location;
 
@@ -39,6 +44,14 @@ pub trait Engine: Debug + Send + Sync + 'static {
 
     /// Creates an empty database, failing if one exists.
     fn create<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Result<(), EngineError>>;
+
+    /// Counts the database at `at` as open, by another process of ours: what may not be open at the
+    /// same time is refused here as if it were open in this one.
+    fn claim<'a>(
+        &'a self,
+        at: &'a Location,
+        by: Claimant,
+    ) -> BoxFuture<'a, Result<Box<dyn Claim>, EngineError>>;
 
     /// Opens an existing database.
     fn open<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Result<Arc<dyn Database>, EngineError>>;
@@ -90,6 +103,46 @@ pub trait Engine: Debug + Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<(), EngineError>>;
 }
 
+/// Who has a database open in another process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claimant {
+    /// An opened database.
+    Database,
+    /// A backup, which is over soon.
+    Backup,
+}
+
+/// A database that is open in another process of ours, until this is dropped.
+pub trait Claim: Debug + Send + Sync + 'static {
+    /// As [`Database::verify`], of what was at the place when it was claimed.
+    fn verify(&self) -> Result<(), EngineError>;
+
+    /// As [`Database::size`].
+    fn size(&self) -> BoxFuture<'_, Option<u64>>;
+}
+
+/// The process that runs a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// Its number.
+    pub id: u32,
+    /// Whether it has not ended.
+    pub running: bool,
+    /// How many before it have ended by themselves, since this server was started.
+    pub ended_before: u32,
+}
+
+/// Counts of the processes that run databases.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Processes {
+    /// Those there are.
+    pub running: u64,
+    /// All that were started.
+    pub started: u64,
+    /// Those that ended without having been asked to.
+    pub ended: u64,
+}
+
 /// An opened database: what its connections share.
 ///
 /// It anchors shared state (an in-memory database lives as long as this is not closed).
@@ -102,7 +155,13 @@ pub trait Database: Debug + Send + Sync + 'static {
         None
     }
 
-    /// Fails with [`EngineError::Replaced`] when what is at its place is not what was opened.
+    /// The process it runs in, where that is not this one.
+    fn process(&self) -> Option<Process> {
+        None
+    }
+
+    /// Fails with [`EngineError::Replaced`] when what is at its place is not what was opened, with
+    /// [`EngineError::ProcessEnded`] when the process it ran in has ended.
     ///
     /// Blocks for one look at the storage: many may be looked at one after the other on one thread.
     fn verify(&self) -> Result<(), EngineError>;
@@ -195,7 +254,8 @@ pub trait Connection: Debug + Send + 'static {
     /// had ended. The next call waits until the interruption has taken effect.
     fn run(&mut self, request: Request, options: Options) -> Chunks<'_>;
 
-    /// The request that failed with [`EngineError::Replaced`] before anything of it was done, once.
+    /// The request that failed with [`EngineError::Replaced`] or [`EngineError::ProcessEnded`] before
+    /// anything of it was done, once.
     fn take_back(&mut self) -> Option<Request>;
 
     /// What it holds for its borrower, as of the last request that ended.

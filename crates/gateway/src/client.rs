@@ -35,7 +35,7 @@ impl Client {
         self.gateway.connect_for(&self.asker, target, deadline).await
     }
 
-    /// Gives up a session whose database was replaced, and connects to what is there now.
+    /// Gives up a session whose database was replaced or whose process ended, and connects to what is there now.
     ///
     /// What the session held for its borrower, such as a transaction, is gone.
     ///
@@ -48,8 +48,14 @@ impl Client {
         deadline: Option<Instant>,
     ) -> Result<Session, ConnectError> {
         let target = session.target().clone();
-        self.gateway.retire(session);
+        self.part(session);
         self.connect(&target, deadline).await
+    }
+
+    /// Gives up a session whose database was replaced or whose process ended: who asks next gets what
+    /// is there then.
+    pub fn part(&self, session: Session) {
+        self.gateway.retire(session);
     }
 }
 

@@ -139,6 +139,7 @@ impl Configured {
     async fn close(&self, tenant: &Tenant, reason: CloseReason) {
         let observer = &self.shared.parts.observer;
         let (database, started) = (&tenant.spec.target, Instant::now());
+        let reason = tenant.close_reason(reason);
         if let Err(error) = tenant.close().await {
             observer.observe(&Event::CloseFailed { database, error: &error });
         }

@@ -131,7 +131,9 @@ pub enum CloseReason {
     Evicted,
     /// What was opened is not what is at its place any more.
     Replaced,
-    /// The process is going down.
+    /// The process that ran it ended by itself.
+    ProcessEnded,
+    /// The server is going down.
     Shutdown,
 }
 
@@ -172,6 +174,7 @@ impl CloseReason {
         match self {
             Self::Evicted => "evicted",
             Self::Replaced => "replaced",
+            Self::ProcessEnded => "process_ended",
             Self::Shutdown => "shutdown",
         }
     }

@@ -9,7 +9,7 @@ use crate::registry::{
     Asker, DynamicStatus, Failures, Lease, OpenError, Owner, Registry, RegistryParts, RegistryStatus,
 };
 use crate::tenant::{Tenant, TenantKind, TenantStatus};
-use rowhouse_engine::{Database, Engine, EngineError, Outcome};
+use rowhouse_engine::{Database, Engine, EngineError, Outcome, Processes};
 use rowhouse_types::{ErrorCode, ErrorKind, Reportable, Target};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -65,6 +65,8 @@ pub struct Status {
     /// have not been since, the latest first and at most 1024; then the open ones that failed a
     /// request and have not written since.
     pub failing: Vec<Failing>,
+    /// Counts of the processes that run databases, where that is not this one.
+    pub processes: Option<Processes>,
 }
 
 /// A database that fails by the engine's fault.
@@ -155,7 +157,7 @@ impl Gateway {
             let tenant = lease.tenant().clone();
             tenant.used();
             match tenant.pool.acquire(lease, deadline).await {
-                Err(AcquireError::Connect(EngineError::Replaced)) if again => {
+                Err(AcquireError::Connect(EngineError::Replaced | EngineError::ProcessEnded)) if again => {
                     again = false;
                     self.retire_tenant(&tenant);
                 }
@@ -197,6 +199,9 @@ impl Gateway {
                 session.tenant().failed();
                 let (database, code) = (session.target(), error.code());
                 self.shared.observer.observe(&Event::DatabaseFailed { database, code, error });
+                if matches!(error, EngineError::ProcessEnded) {
+                    self.retire_tenant(session.tenant());
+                }
             }
             _ => {}
         }
@@ -212,7 +217,7 @@ impl Gateway {
         self.shared.observer.clone()
     }
 
-    /// Gives up a session whose database was replaced: what was opened is lent no more, and
+    /// Gives up a session whose database was replaced or whose process ended: what was opened is lent no more, and
     /// closed when its last session has ended.
     pub(crate) fn retire(&self, session: Session) {
         let tenant = session.tenant().clone();
@@ -250,7 +255,15 @@ impl Gateway {
         let open = statics.iter().chain(&opened.open).filter(|tenant| tenant.failing);
         let failing = failures.told().into_iter().chain(open.map(|tenant| tenant.spec.target.clone()));
         let failing = failing.map(|target| Failing { kind: kind(&target), target }).collect();
-        Status { dynamic: catalog.dynamic(), limits: *limits, configured: statics, opened, failing }
+        let processes = registry.processes();
+        Status {
+            dynamic: catalog.dynamic(),
+            limits: *limits,
+            configured: statics,
+            opened,
+            failing,
+            processes,
+        }
     }
 
     /// The configured database of this target, if it is open.

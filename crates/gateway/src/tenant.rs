@@ -1,7 +1,8 @@
 //! A database open in this process: what the catalog said, the engine's handle, its connections.
 use crate::catalog::Spec;
+use crate::event::CloseReason;
 use crate::pool::Pool;
-use rowhouse_engine::{Database, EngineError};
+use rowhouse_engine::{Database, EngineError, Process};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -55,6 +56,8 @@ pub struct TenantStatus {
     /// Whether a request failed by the engine's fault within the last minute and none has written
     /// since.
     pub failing: bool,
+    /// The process it runs in, where that is not this one.
+    pub process: Option<Process>,
 }
 
 impl Tenant {
@@ -102,6 +105,14 @@ impl Tenant {
         &self.database
     }
 
+    /// Why it is closed, given why it was taken out of use.
+    pub(crate) fn close_reason(&self, reason: CloseReason) -> CloseReason {
+        match self.database.process() {
+            Some(process) if !process.running => CloseReason::ProcessEnded,
+            _ => reason,
+        }
+    }
+
     /// Closes every connection, then the database. Nobody may hold a lease.
     pub(crate) async fn close(&self) -> Result<(), EngineError> {
         self.pool.close().await;
@@ -117,6 +128,7 @@ impl Tenant {
             active: self.pool.active(),
             size: self.database.size().await,
             failing: self.is_failing(),
+            process: self.database.process(),
         }
     }
 }

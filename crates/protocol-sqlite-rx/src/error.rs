@@ -44,6 +44,9 @@ pub(crate) fn engine(database: &str, error: &EngineError) -> Fault {
         | EngineError::Storage(_)
         | EngineError::Replaced
         | EngineError::InUse
+        | EngineError::ProcessEnded
+        | EngineError::ProcessKeepsEnding { .. }
+        | EngineError::NoProcess(_)
         | EngineError::OpenElsewhere => Class::OperationalError,
         EngineError::Misuse(_) => Class::ProgrammingError,
         EngineError::NotADatabase | EngineError::BadBackup { .. } => Class::DatabaseError,
@@ -69,12 +72,17 @@ pub(crate) fn transaction_expired(expired: Expired, settings: &Settings) -> Faul
     Fault::new(Class::OperationalError, ErrorCode::TransactionTimeout, message).with_hint(Some(hint))
 }
 
-/// The database was replaced, and with it went what the peer held on it.
-pub(crate) fn replaced(database: &str, held: SessionState) -> Fault {
-    let fault = engine(database, &EngineError::Replaced);
-    match held {
-        SessionState::Stateful => with_note(fault, "the temporary tables are gone"),
-        SessionState::Clean | SessionState::Transaction => fault,
+/// The database was replaced, or its process ended, and with it went what the peer held on it.
+pub(crate) fn gone(database: &str, error: &EngineError, held: SessionState) -> Fault {
+    let fault = engine(database, error);
+    match (held, error) {
+        (SessionState::Stateful, _) => with_note(fault, "the temporary tables are gone"),
+        (SessionState::Transaction, EngineError::ProcessEnded) => {
+            let fault =
+                fault.with_hint(Some("if this was COMMIT, look first whether it was applied".to_owned()));
+            with_note(fault, "the transaction is gone: begin again")
+        }
+        (SessionState::Clean | SessionState::Transaction, _) => fault,
     }
 }
 

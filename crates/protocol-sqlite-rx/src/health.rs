@@ -104,7 +104,7 @@ fn metrics(shared: &Shared, status: &Status) -> Map {
         pair("last_query_time", last_query(shared)),
         pair("query_success_rate", rate),
         pair("queries_per_minute", queries as f64 / minutes),
-        pair("total_process_restarts", 0),
+        pair("total_process_restarts", restarts(status)),
         pair("dynamic_connections_created", status.opened.counts.opened),
         pair("dynamic_connections_evicted", status.opened.counts.evicted),
         pair("dynamic_databases_created", status.opened.counts.created),
@@ -123,6 +123,7 @@ fn connection(shared: &Shared, status: &Status) -> Map {
     vec![
         pair("auto_connect_enabled", status.dynamic != Dynamic::Off),
         pair("auto_create_enabled", status.dynamic == Dynamic::Create),
+        pair("isolation", if status.processes.is_some() { "process" } else { "thread" }),
         pair("max_connections", status.opened.counts.limit),
         pair("active_dynamic_connections", status.opened.counts.places),
         pair("router_address", format!("tcp://{}", shared.address)),
@@ -155,15 +156,15 @@ fn describe(shared: &Shared, tenant: &TenantStatus, kept: Option<&Kept<'_>>) -> 
         TenantKind::Dynamic => "dynamic",
     };
     let mut map = vec![
-        pair("running", true),
+        pair("running", tenant.process.is_none_or(|process| process.running)),
         pair("failing", tenant.failing),
-        pair("pid", std::process::id()),
+        pair("pid", pid(tenant)),
         pair("port", shared.address.port()),
         pair("address", format!("tcp://{}", shared.address)),
         pair("database_name", tenant.spec.target.to_string()),
         pair("type", kind),
         pair("uptime_seconds", tenant.opened_at.elapsed().as_secs_f64()),
-        pair("restart_count", 0),
+        pair("restart_count", tenant.process.map_or(0, |process| process.ended_before)),
         pair("use_count", tenant.uses),
         pair("active_sessions", tenant.active),
         pair("database_path", tenant.spec.location.0.as_str()),
@@ -177,11 +178,21 @@ fn describe(shared: &Shared, tenant: &TenantStatus, kept: Option<&Kept<'_>>) -> 
     map
 }
 
+/// The process that runs it.
+fn pid(tenant: &TenantStatus) -> u32 {
+    tenant.process.map_or_else(std::process::id, |process| process.id)
+}
+
+/// How many processes of databases have ended by themselves.
+fn restarts(status: &Status) -> u64 {
+    status.processes.map_or(0, |processes| processes.ended)
+}
+
 fn monitor(shared: &Shared, status: &Status) -> Map {
     vec![
         pair("enabled", true),
         pair("uptime_seconds", uptime(shared)),
-        pair("total_restarts", 0),
+        pair("total_restarts", restarts(status)),
         pair("processes_watched", status.configured.len() + status.opened.open.len()),
     ]
 }
@@ -197,7 +208,7 @@ fn asked(shared: &Shared, status: &Status, database: &str, kept: Option<&Kept<'_
             set(map, "database_status", "running");
             set(map, "database_type", if tenant.kind == TenantKind::Static { "static" } else { "dynamic" });
             set(map, "database_bind_address", format!("tcp://{}", shared.address));
-            set(map, "database_pid", std::process::id());
+            set(map, "database_pid", pid(tenant));
             backups::describe_asked(map, kept, &tenant.spec.target);
         }
         None => {

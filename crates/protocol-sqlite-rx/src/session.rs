@@ -62,8 +62,8 @@ pub(crate) enum Expired {
 /// Why a request was not answered with its result.
 enum Failure {
     Fault(Fault),
-    /// The database was replaced; the request, if nothing of it was done.
-    Replaced(Option<Request>),
+    /// What was opened is gone: replaced, or with its process. The request, if nothing of it was done.
+    Gone(EngineError, Option<Request>),
 }
 
 // === impl Failure ===
@@ -72,7 +72,7 @@ impl Failure {
     fn into_fault(self, database: &str) -> Fault {
         match self {
             Self::Fault(fault) => fault,
-            Self::Replaced(_) => error::engine(database, &EngineError::Replaced),
+            Self::Gone(error, _) => error::engine(database, &error),
         }
     }
 }
@@ -137,7 +137,12 @@ impl Session {
             Ok(request) => self.run_on(&mut borrowed, &target, request, deadline).await,
             Err(fault) => Err(fault.into()),
         };
-        if let Err(Failure::Replaced(request)) = ran {
+        if let Err(Failure::Gone(gone @ EngineError::ProcessEnded, None)) = ran {
+            // It may have taken effect: whether it is sent again is for its client to say.
+            self.client.part(borrowed);
+            return Err(error::gone(database, &gone, before));
+        }
+        if let Err(Failure::Gone(gone, request)) = ran {
             let reconnecting = self.client.reconnect(borrowed, Some(deadline));
             borrowed = reconnecting.await.map_err(|error| error::connect(database, &error))?;
             // Never begun, so it runs on what is there now, unless it relies on what was there.
@@ -145,7 +150,7 @@ impl Session {
                 (SessionState::Clean, Some(request)) => {
                     self.run_on(&mut borrowed, &target, request, deadline).await
                 }
-                _ => Err(error::replaced(database, before).into()),
+                _ => Err(error::gone(database, &gone, before).into()),
             };
         }
         let ran = ran.map_err(|failure| failure.into_fault(database));
@@ -208,8 +213,8 @@ impl Session {
         let kind = Kind::of(&request);
         let collected = collect(borrowed, request, options).await;
         self.shared.context.gateway.note(borrowed, collected.as_ref().map(|(_, outcome)| *outcome));
-        if matches!(collected, Err(EngineError::Replaced)) {
-            return Err(Failure::Replaced(borrowed.take_back()));
+        if let Err(gone @ (EngineError::Replaced | EngineError::ProcessEnded)) = collected {
+            return Err(Failure::Gone(gone, borrowed.take_back()));
         }
         let (reply, outcome) = collected.map_err(|error| {
             let fault = error::engine(&target.to_string(), &error);

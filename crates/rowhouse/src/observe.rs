@@ -131,6 +131,9 @@ fn closed(database: &Target, reason: CloseReason, took: Duration) {
             duration_ms,
             "database closed: its file was replaced, renamed or removed"
         ),
+        CloseReason::ProcessEnded => {
+            tracing::warn!(database, reason = word, "database closed: its process ended by itself");
+        }
         CloseReason::Evicted | CloseReason::Shutdown => {
             tracing::debug!(database, reason = word, duration_ms, "database closed");
         }

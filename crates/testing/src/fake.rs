@@ -2,8 +2,8 @@
 use futures::future::BoxFuture;
 use futures::stream::StreamExt;
 use rowhouse_engine::{
-    Batch, Chunk, Chunks, Connection, Course, Database, Engine, EngineError, Location, Options, Outcome,
-    Over, Presence, Restoration, SessionState, Stage, Stamp,
+    Batch, Chunk, Chunks, Claim, Claimant, Connection, Course, Database, Engine, EngineError, Location,
+    Options, Outcome, Over, Presence, Restoration, SessionState, Stage, Stamp,
 };
 use rowhouse_types::{DatabaseName, Request, ValueRef};
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,6 +55,24 @@ pub struct Tally {
     /// The most backups that were under way at once.
     pub most_copying: u64,
     copying: u64,
+}
+
+/// A database that is open somewhere else.
+#[derive(Debug)]
+struct Claimed {
+    fake: Fake,
+    at: String,
+    generation: u64,
+}
+
+impl Claim for Claimed {
+    fn verify(&self) -> Result<(), EngineError> {
+        self.fake.verify(&self.at, self.generation)
+    }
+
+    fn size(&self) -> BoxFuture<'_, Option<u64>> {
+        Box::pin(async { None })
+    }
 }
 
 impl Default for Fake {
@@ -184,6 +202,19 @@ impl Engine for Fake {
             }
             state.tally.created += 1;
             Ok(())
+        })
+    }
+
+    fn claim<'a>(
+        &'a self,
+        at: &'a Location,
+        _by: Claimant,
+    ) -> BoxFuture<'a, Result<Box<dyn Claim>, EngineError>> {
+        Box::pin(async move {
+            let generation = self.state().generation(&at.0);
+            let claim: Box<dyn Claim> =
+                Box::new(Claimed { fake: self.clone(), at: at.0.clone(), generation });
+            Ok(claim)
         })
     }
 

@@ -12,7 +12,7 @@ use crate::limits::Limits;
 use crate::pace::Pace;
 use crate::pool::Pool;
 use crate::tenant::{Tenant, TenantKind};
-use rowhouse_engine::{Database, Engine, EngineError, Presence};
+use rowhouse_engine::{Database, Engine, EngineError, Presence, Processes};
 use rowhouse_sync::Singleflight;
 use rowhouse_types::{DatabaseName, ErrorKind, Reportable, Target};
 use std::fmt;
@@ -104,6 +104,11 @@ impl Registry {
         self.step(|table, _effects| table.status(now))
     }
 
+    /// Counts of the processes that run databases.
+    pub(crate) fn processes(&self) -> Option<Processes> {
+        self.shared.parts.engine.processes()
+    }
+
     /// Closes connections that nobody has used for long.
     pub(crate) fn trim(&self, now: Instant) {
         for tenant in self.step(|table, _effects| table.tenants()) {
@@ -111,13 +116,15 @@ impl Registry {
         }
     }
 
-    /// Closes those whose storage is not what it was when they were opened. All are looked at on one
+    /// Closes those whose storage is not what it was when they were opened, or whose process has ended. All are looked at on one
     /// thread: handing each over would cost more than the looks.
     pub(crate) async fn verify(&self) {
         let tenants = self.step(|table, _effects| table.tenants());
         let looking = self.shared.parts.tasks.spawn_blocking(move || {
             let mut replaced = tenants;
-            replaced.retain(|tenant| matches!(tenant.verify(), Err(EngineError::Replaced)));
+            replaced.retain(|tenant| {
+                matches!(tenant.verify(), Err(EngineError::Replaced | EngineError::ProcessEnded))
+            });
             replaced
         });
         for tenant in looking.await.unwrap_or_default() {
@@ -253,6 +260,7 @@ impl Registry {
 
     async fn close(self, tenant: Arc<Tenant>, reason: CloseReason) {
         let started = Instant::now();
+        let reason = tenant.close_reason(reason);
         let outcome = tenant.close().await;
         let name = name_of(&tenant);
         self.step(|table, effects| table.closed(name, effects));

@@ -98,7 +98,7 @@ pub struct RegistryStatus {
     pub created: u64,
     /// Evicted since the start.
     pub evicted: u64,
-    /// Closed since the start because their storage was replaced.
+    /// Closed since the start because their storage was replaced or their process ended.
     pub replaced: u64,
     /// Opened again since the start soon after they were evicted.
     pub reopened: u64,
