@@ -7,7 +7,8 @@
 //! | [`drain`] | may new work begin, and has the old work ended? |
 //!
 //! Everything here is a cheap handle, cloned to share. No lock of ours is held
-//! while a waker, a destructor or a caller's closure runs.
+//! while a waker, a destructor or a caller's closure runs; the one exception is the
+//! decision that [`Limiter::adjust`] makes one step with its change.
 //!
 //! # Checking under loom
 //!

@@ -151,6 +151,30 @@ impl Limiter {
         resized
     }
 
+    /// Changes the limit to what `decide` makes of the state it is in, or leaves it as it is.
+    ///
+    /// One atomic step: nothing is acquired, released or resized between what `decide` is shown and
+    /// what it decides. So a rule such as "not below what is out" holds at the moment of the change.
+    /// `decide` runs under the lock: it is short and does not use this limiter.
+    ///
+    /// # Errors
+    ///
+    /// What `decide` returned; then nothing was changed.
+    ///
+    /// # Panics
+    ///
+    /// When `decide` panics, and from then on at every use of this limiter.
+    pub fn adjust<E>(
+        &self,
+        decide: impl FnOnce(&LimiterStatus) -> Result<NonZeroU32, E>,
+    ) -> Result<Resized, E> {
+        let (resized, admitted) = self.with(|state| decide(&state.status()).map(|to| state.resize(to)))?;
+        for waker in admitted {
+            waker.wake();
+        }
+        Ok(resized)
+    }
+
     /// Fails all waiters and all who come later with [`Refused::Closed`]. Closing again does nothing.
     ///
     /// Permits out stay valid and are counted until given back; so does a permit

@@ -128,3 +128,30 @@ async fn a_close_meanwhile_ends_every_wait() {
         assert_idle(&limiter);
     }
 }
+
+#[test]
+fn of_concurrent_increases_and_decreases_none_is_lost() {
+    const THREADS: u32 = 64;
+    let limiter = Limiter::new(limit(1_000), 0);
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let limiter = limiter.clone();
+            scope.spawn(move || {
+                for _ in 0..100 {
+                    let by = if thread % 4 == 0 { -1 } else { 1 };
+                    let permit = limiter.try_acquire();
+                    let adjusted = limiter.adjust(|status| {
+                        let to = NonZeroU32::new(status.limit.get().saturating_add_signed(by));
+                        to.filter(|to| status.held <= to.get()).ok_or(())
+                    });
+                    assert!(adjusted.is_ok(), "far from what is out");
+                    let status = limiter.status();
+                    assert!(status.held <= status.limit.get());
+                    drop(permit);
+                }
+            });
+        }
+    });
+    assert_eq!(limiter.status().limit, limit(1_000 + 100 * (THREADS / 4 * 3 - THREADS / 4)));
+    assert_idle(&limiter);
+}

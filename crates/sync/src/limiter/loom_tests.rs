@@ -11,7 +11,7 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use loom::thread::{self, JoinHandle};
 
-use super::{Acquire, Limiter, Refused};
+use super::{Acquire, Limiter, LimiterStatus, Refused};
 
 /// Enough for every race of two steps with a third in between.
 const PREEMPTIONS: usize = 3;
@@ -150,6 +150,58 @@ fn a_close_races_acquires_and_releases() {
         closer.join().unwrap();
         waiter.join().unwrap();
         assert!(limiter.try_acquire().is_none());
+        assert_idle(&limiter);
+    });
+}
+
+/// A limit that is never set below what is out is never exceeded, whatever happens in between.
+#[test]
+fn a_conditional_shrink_races_acquires_and_releases() {
+    explore(|| {
+        let limiter = Limiter::new(limit(2), 9);
+        let held = limiter.try_acquire().unwrap();
+        let visitor = {
+            let limiter = limiter.clone();
+            thread::spawn(move || {
+                let permit = limiter.try_acquire();
+                let status = limiter.status();
+                assert!(status.held <= status.limit.get(), "more out than the limit");
+                drop(permit);
+            })
+        };
+        let releaser = thread::spawn(move || drop(held));
+        let shrunk = limiter.adjust(|status| if status.held < 2 { Ok(limit(1)) } else { Err(status.held) });
+        let status = limiter.status();
+        assert_eq!(status.limit, if shrunk.is_ok() { limit(1) } else { limit(2) });
+        assert!(status.held <= status.limit.get(), "more out than the limit");
+        visitor.join().unwrap();
+        releaser.join().unwrap();
+        assert_idle(&limiter);
+    });
+}
+
+/// Neither of two increases is lost.
+#[test]
+fn two_increases_race_each_other_and_a_waiter() {
+    explore(|| {
+        let limiter = Limiter::new(limit(1), 9);
+        let held = limiter.try_acquire().unwrap();
+        let waiter = {
+            let limiter = limiter.clone();
+            thread::spawn(move || drop(block_on(limiter.acquire()).unwrap()))
+        };
+        let more = |status: &LimiterStatus| Ok::<_, ()>(status.limit.saturating_add(1));
+        let other = {
+            let limiter = limiter.clone();
+            thread::spawn(move || {
+                limiter.adjust(more).unwrap();
+            })
+        };
+        limiter.adjust(more).unwrap();
+        other.join().unwrap();
+        waiter.join().unwrap();
+        assert_eq!(limiter.status().limit, limit(3));
+        drop(held);
         assert_idle(&limiter);
     });
 }

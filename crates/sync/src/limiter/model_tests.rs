@@ -28,6 +28,10 @@ enum Op {
     /// Drops one who waits or was granted.
     Cancel(usize),
     Resize(u32),
+    /// Sets the limit unless more are out.
+    Adjust(u32),
+    /// Adds to the limit, or takes from it, whatever it is then; never below what is out.
+    AdjustBy(i32),
     Close,
 }
 
@@ -40,6 +44,8 @@ fn op() -> impl Strategy<Value = Op> {
         6 => any::<usize>().prop_map(Op::AskAnew),
         8 => any::<usize>().prop_map(Op::Cancel),
         8 => (1..7u32).prop_map(Op::Resize),
+        8 => (1..7u32).prop_map(Op::Adjust),
+        8 => (-4..5i32).prop_map(Op::AdjustBy),
         1 => Just(Op::Close),
     ]
 }
@@ -128,6 +134,10 @@ impl Model {
         Resized { previous, excess: self.held.saturating_sub(limit), admitted }
     }
 
+    fn adjust(&mut self, limit: u32) -> Result<Resized, u32> {
+        if limit == 0 || limit < self.held { Err(self.held) } else { Ok(self.resize(limit)) }
+    }
+
     fn close(&mut self) {
         self.closed = true;
         self.woken.extend(self.queue.drain(..));
@@ -155,6 +165,11 @@ impl Wake for Recorder {
     fn wake(self: Arc<Self>) {
         self.woken.lock().unwrap().push(self.id);
     }
+}
+
+/// The limit, unless more are out, which the error tells.
+fn above(status: &LimiterStatus, limit: u32) -> Result<NonZeroU32, u32> {
+    NonZeroU32::new(limit).filter(|limit| status.held <= limit.get()).ok_or(status.held)
 }
 
 struct Caller {
@@ -253,6 +268,16 @@ impl Subject {
             Op::Resize(limit) => {
                 let resized = self.limiter.resize(NonZeroU32::new(limit).unwrap());
                 prop_assert_eq!(resized, self.model.resize(limit));
+            }
+            Op::Adjust(limit) => {
+                let adjusted = self.limiter.adjust(|status| above(status, limit));
+                prop_assert_eq!(adjusted, self.model.adjust(limit));
+            }
+            Op::AdjustBy(by) => {
+                let wanted = |status: &LimiterStatus| status.limit.get().saturating_add_signed(by);
+                let adjusted = self.limiter.adjust(|status| above(status, wanted(status)));
+                let wanted = self.model.limit.saturating_add_signed(by);
+                prop_assert_eq!(adjusted, self.model.adjust(wanted));
             }
             Op::Close => {
                 self.limiter.close();
