@@ -1,4 +1,6 @@
 //! What happens, told once: logs, metrics and audit are readers of one telling.
+use crate::clients::ChangeError;
+use crate::journal::Cause;
 use rowhouse_types::{DatabaseName, ErrorCode, Target};
 use std::fmt::Debug;
 use std::net::SocketAddr;
@@ -108,8 +110,35 @@ pub enum Event<'a> {
     HandshakesCrowded {
         /// From where the newcomer came.
         from: SocketAddr,
-        /// The most that may be without having said who they are.
+        /// The limit that was reached: of clients that have not said who they are, or of all clients.
         limit: NonZeroU32,
+    },
+    /// A client's connection was closed by an operator.
+    ClientEnded {
+        /// Its number.
+        id: u64,
+        /// From where it came.
+        from: SocketAddr,
+        /// By whom, and why.
+        cause: &'a Cause,
+    },
+    /// The client limit was changed.
+    ClientLimitChanged {
+        /// The limit before.
+        from: NonZeroU32,
+        /// The limit now.
+        to: NonZeroU32,
+        /// Clients connected at that moment.
+        active: u32,
+        /// By whom, and why.
+        cause: &'a Cause,
+    },
+    /// The client limit was to be changed and was not.
+    ClientLimitKept {
+        /// Why not; it tells the limit, which stays, what was asked for, and how many were connected.
+        error: &'a ChangeError,
+        /// By whom, and why.
+        cause: &'a Cause,
     },
     /// Databases are opened again soon after they were evicted. Told once a minute at most.
     Thrashing {

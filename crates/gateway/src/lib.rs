@@ -4,6 +4,7 @@
 mod backup;
 mod catalog;
 mod client;
+mod clients;
 mod configured;
 mod event;
 mod gateway;
@@ -17,6 +18,10 @@ mod tenant;
 pub use backup::{Backup, BackupError, BackupParts, Backups, Plan, Schedule, Shelves};
 pub use catalog::{Catalog, CatalogError, Dynamic, InvalidCatalog, Resolution, Spec};
 pub use client::Client;
+pub use clients::{
+    Change, ChangeError, Changed, ClientInfo, Clients, ClientsFull, ClientsParts, ClientsStatus, Doing,
+    Guest, Place, Word,
+};
 pub use event::{CloseReason, Event, Observer, Refusal, Silent};
 pub use gateway::{ConnectError, Failing, Gateway, Parts, StartError, Status};
 pub use journal::{
