@@ -28,7 +28,7 @@ chmod 0755 "$rowhouse.new"
 mv "$rowhouse.new" "$rowhouse"
 
 # The binary is the command it is called by.
-aliases='sqlite-multi-server sqlite-multiprocess-server curve-keygen'
+aliases='sqlite-multi-server sqlite-multiprocess-server curve-keygen shibudb'
 for name in $aliases; do
     ln -sf rowhouse "$bin/$name"
 done

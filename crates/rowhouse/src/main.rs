@@ -28,6 +28,10 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            if let Some(failure) = error.downcast_ref::<cli::Failure>() {
+                let _unread = writeln!(std::io::stderr(), "{failure}");
+                return ExitCode::from(failure.code());
+            }
             let causes: Vec<_> = error.chain().map(ToString::to_string).collect();
             // Nobody may be left to read it.
             let _unread = writeln!(std::io::stderr(), "error: {}", causes.join(": "));

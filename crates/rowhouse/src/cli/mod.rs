@@ -1,17 +1,24 @@
 //! The command line: one file per command, and what each makes of the layers of configuration.
+mod api;
 mod backup;
 mod completions;
 mod config;
 mod encryption;
+mod failure;
 mod health;
 mod keygen;
 mod man;
+mod manager;
 mod multi_server;
 mod others;
 mod place;
+mod repeat;
 mod restore;
+mod shibudb;
 mod start;
+mod table;
 
+pub(crate) use failure::Failure;
 pub(crate) use multi_server::MultiServer;
 pub(crate) use place::Usage;
 pub(crate) use start::Start;
@@ -23,13 +30,15 @@ use config::ConfigCommand;
 use health::Ask;
 use keygen::Keygen;
 use man::Man;
+use manager::Manager;
 use restore::Restore;
 use rowhouse::config::{ConfigError, Layers, dot_env};
+use shibudb::{Shibudb, ShibudbCommand};
 use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::path::Path;
 
-/// How the commands of sqlite_rx name their version.
+/// How the commands of other programs name their version.
 const COMPATIBLE_VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (rowhouse)");
 
 const WIDTH: usize = 100;
@@ -73,6 +82,8 @@ pub(crate) enum Tool {
     },
     /// Ask a running server how it is; exit code 1 when it does not answer.
     Health(Box<Ask>),
+    /// See and change the limits of a running server.
+    Manager(Box<Manager>),
     /// Back up databases now, and list backups.
     Backup(Box<BackUp>),
     /// Make a database what a backup holds.
@@ -83,6 +94,25 @@ pub(crate) enum Tool {
     Completions(Completions),
     /// Print the manual page, or write that of every command.
     Man(Man),
+}
+
+/// As which program this one was called, where a command is there under two names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Program {
+    #[default]
+    Rowhouse,
+    Shibudb,
+}
+
+// === impl Program ===
+
+impl Program {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Rowhouse => "rowhouse",
+            Self::Shibudb => shibudb::NAME,
+        }
+    }
 }
 
 // === impl Command ===
@@ -98,22 +128,38 @@ impl Command {
         let matches = command.get_matches_mut();
         let read = match name {
             keygen::NAME => Keygen::from_arg_matches(&matches).map(|keygen| Self::Tool(Tool::Keygen(keygen))),
+            shibudb::NAME => Shibudb::from_arg_matches(&matches).map(Self::from),
             _ => MultiServer::from_arg_matches(&matches).map(|server| Self::MultiServer(Box::new(server))),
         };
         read.unwrap_or_else(|error| error.format(&mut command).exit())
     }
 }
 
-/// The command of sqlite_rx that a program of this name is.
+impl From<Shibudb> for Command {
+    fn from(shibudb: Shibudb) -> Self {
+        match shibudb.command {
+            ShibudbCommand::Start(mut start) => {
+                start.program = Program::Shibudb;
+                Self::Start(start)
+            }
+            ShibudbCommand::Manager(mut manager) => {
+                manager.program = Program::Shibudb;
+                Self::Tool(Tool::Manager(manager))
+            }
+        }
+    }
+}
+
+/// The command of another program that a program of this name is.
 fn compatible(program: &OsStr) -> Option<&'static str> {
     let file = Path::new(program).file_name()?;
-    multi_server::NAMES.into_iter().chain([keygen::NAME]).find(|&name| file == name)
+    program_names().into_iter().skip(1).find(|&name| file == name)
 }
 
 /// The names this program may have.
-fn program_names() -> [&'static str; 4] {
+fn program_names() -> [&'static str; 5] {
     let [short, long] = multi_server::NAMES;
-    ["rowhouse", short, long, keygen::NAME]
+    ["rowhouse", short, long, keygen::NAME, shibudb::NAME]
 }
 
 /// The command line of this program under one of its names.
@@ -123,6 +169,7 @@ fn program(name: &str) -> clap::Command {
         Some(keygen::NAME) => Keygen::augment_args(clap::Command::new(keygen::NAME))
             .version(COMPATIBLE_VERSION)
             .max_term_width(WIDTH),
+        Some(shibudb::NAME) => Shibudb::command(),
         Some(name) => MultiServer::augment_args(clap::Command::new(name))
             .version(COMPATIBLE_VERSION)
             .disable_version_flag(true)
@@ -139,6 +186,7 @@ impl Tool {
         match self {
             Self::Config { command } => command.run(out),
             Self::Health(ask) => ask.run(out),
+            Self::Manager(manager) => manager.run(out),
             Self::Backup(backup) => backup.run(out),
             Self::Restore(restore) => restore.run(out),
             Self::Keygen(keygen) => keygen.run(out),

@@ -1,7 +1,7 @@
 //! `rowhouse start`: serve databases.
 use super::encryption::Encryption;
-use super::lower;
 use super::others::Others;
+use super::{Program, lower, shibudb};
 use clap::{ArgAction, Args};
 use rowhouse::config::{ConfigError, Layers};
 use std::path::PathBuf;
@@ -14,6 +14,9 @@ pub(crate) struct Start {
     limit: Option<String>,
     #[command(flatten)]
     options: Options,
+    /// As which program it was called.
+    #[arg(skip)]
+    pub(super) program: Program,
 }
 
 /// What `start` and the commands that look at its configuration take.
@@ -78,7 +81,11 @@ pub(crate) struct Options {
 impl Start {
     /// Collects every layer: defaults, `--dev`, file, `.env`, environment, flags.
     pub(crate) fn layers(&self) -> Result<Layers, ConfigError> {
-        let mut layers = self.options.layers()?;
+        let mut layers = match self.program {
+            Program::Rowhouse => Layers::new(),
+            Program::Shibudb => shibudb::layers(),
+        };
+        self.options.over(&mut layers)?;
         for (key, value, name) in [("port", &self.port, "PORT"), ("client_limit", &self.limit, "LIMIT")] {
             if let Some(text) = value {
                 layers.flag(key, text, name);
@@ -92,12 +99,17 @@ impl Options {
     /// Collects every layer.
     pub(crate) fn layers(&self) -> Result<Layers, ConfigError> {
         let mut layers = Layers::new();
+        self.over(&mut layers)?;
+        Ok(layers)
+    }
+
+    /// Puts every layer over `layers`.
+    fn over(&self, layers: &mut Layers) -> Result<(), ConfigError> {
         if self.dev {
             layers.dev();
         }
-        lower(&mut layers, self.config.as_deref())?;
-        self.flags(&mut layers)?;
-        Ok(layers)
+        lower(layers, self.config.as_deref())?;
+        self.flags(layers)
     }
 
     fn flags(&self, layers: &mut Layers) -> Result<(), ConfigError> {

@@ -33,6 +33,17 @@ impl Layers {
         Ok(self.read(key, parse)?.expect("an option with a default"))
     }
 
+    /// The main port, and the management port if one is said.
+    pub fn ports(&self) -> Result<(u16, Option<u16>), ConfigError> {
+        let main = u16::try_from(self.integer("port")?).expect("bounded by the table of options");
+        Ok((main, None))
+    }
+
+    /// Where the token of the management API is, if anywhere.
+    pub fn management_token_file(&self) -> Result<Option<std::path::PathBuf>, ConfigError> {
+        Ok(None)
+    }
+
     pub(super) fn boolean(&self, key: &str) -> Result<bool, ConfigError> {
         self.require(key, |value, _kind| match value {
             Value::Boolean(truth) => Some(*truth),

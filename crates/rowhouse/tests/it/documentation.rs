@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The names under which a reader has the program.
-const NAMES: [&str; 4] = ["rowhouse", "sqlite-multi-server", "sqlite-multiprocess-server", "curve-keygen"];
+const NAMES: [&str; 5] =
+    ["rowhouse", "sqlite-multi-server", "sqlite-multiprocess-server", "curve-keygen", "shibudb"];
 
 /// Those of sqlite_rx that serve.
 const SERVERS: [&str; 2] = ["sqlite-multi-server", "sqlite-multiprocess-server"];

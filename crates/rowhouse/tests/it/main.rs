@@ -18,6 +18,8 @@ mod files;
 mod hostile_files;
 mod library;
 mod log;
+mod manager;
+mod manager_answers;
 mod packaging;
 mod room;
 mod scenarios;

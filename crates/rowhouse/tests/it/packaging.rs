@@ -36,7 +36,7 @@ fn the_example_is_what_the_binary_prints() {
 fn the_install_script_puts_the_names_the_pages_and_the_unit_in_place() {
     let home = Home::new();
     let root = install(&home);
-    for name in ["sqlite-multi-server", "sqlite-multiprocess-server", "curve-keygen"] {
+    for name in ["sqlite-multi-server", "sqlite-multiprocess-server", "curve-keygen", "shibudb"] {
         let said = ended(0, home.program(&root.join("usr/bin").join(name), &["--version"]));
         assert!(said.starts_with(name), "{said}");
     }

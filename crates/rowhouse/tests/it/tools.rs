@@ -3,7 +3,8 @@ use crate::support::{Home, Server, ended};
 use std::fs;
 use std::process::Command;
 
-const NAMES: [&str; 4] = ["rowhouse", "sqlite-multi-server", "sqlite-multiprocess-server", "curve-keygen"];
+const NAMES: [&str; 5] =
+    ["rowhouse", "sqlite-multi-server", "sqlite-multiprocess-server", "curve-keygen", "shibudb"];
 
 #[test]
 fn explain_names_each_layer_from_the_flag_down_to_the_default() {
