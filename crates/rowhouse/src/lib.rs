@@ -26,6 +26,7 @@ compile_error!("rowhouse runs on Linux and macOS; on Windows, run it inside WSL 
 mod banner;
 mod compose;
 pub mod config;
+pub mod life;
 mod maintenance;
 mod observe;
 mod open_files;

@@ -3,21 +3,26 @@ mod cli;
 
 use anyhow::Context as _;
 use cli::Command;
-use rowhouse::config::{Config, ConfigError, Layers, LogFormat};
-use rowhouse::{Banner, Server};
+use rowhouse::config::{Config, ConfigError, LogFormat};
+use rowhouse::life::{BadFilter, Heard, Life, LogLevel, Signals, Source, parse_filter};
+use rowhouse::{Banner, Running, Server};
 use std::io::{IsTerminal as _, Write as _};
+use std::pin::pin;
 use std::process::ExitCode;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::reload::Handle;
 
 /// The exit code for what the operator wrote wrong, as of every command-line error.
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    // Before anything else: a signal that comes while the server starts is remembered.
+    let signals = cli::is_serving(std::env::args_os()).then(Signals::install);
     let outcome = match Command::read() {
-        Command::Start(start) => start.layers().map_err(Into::into).and_then(|layers| serve(&layers, &[])),
+        Command::Start(start) => serve(Source::new(move || start.layers()), &[], signals),
         Command::MultiServer(command) => {
-            command.layers().map_err(Into::into).and_then(|layers| serve(&layers, &command.notices()))
+            let notices = command.notices();
+            serve(Source::new(move || command.layers()), &notices, signals)
         }
         Command::Tool(tool) => match tool.run(&mut std::io::stdout()) {
             // What there was to do is done, and nobody is left to read of it.
@@ -49,32 +54,32 @@ fn is_usage(error: &anyhow::Error) -> bool {
         || error.is::<cli::Usage>()
 }
 
-/// The log filter makes no sense.
-#[derive(Debug, thiserror::Error)]
-#[error("log_level must be a filter such as info or rowhouse=debug, not {0:?}")]
-struct BadFilter(String);
-
-fn serve(layers: &Layers, notices: &[String]) -> anyhow::Result<()> {
-    let config = Config::resolve(layers)?;
-    log_to_stderr(&config)?;
+fn serve(
+    source: Source,
+    notices: &[String],
+    signals: Option<std::io::Result<Signals>>,
+) -> anyhow::Result<()> {
+    let signals = signals.unwrap_or_else(Signals::install).context("cannot listen to signals")?;
+    let server = Server::new(source)?;
+    let level = log_to_stderr(server.config())?;
     for notice in notices {
         tracing::warn!("{notice}");
     }
-    rowhouse::raise_open_files(&config)?;
+    rowhouse::raise_open_files(server.config())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("rowhouse")
         .build()
         .context("cannot start the runtime")?;
-    let outcome = runtime.block_on(run(Server::new(config)));
+    let outcome =
+        runtime.block_on(run(server.log_level(level), signals.hear().context("cannot listen to signals")?));
     // What did not end in time is left to end with the process.
     runtime.shutdown_background();
     outcome
 }
 
-async fn run(server: Server) -> anyhow::Result<()> {
-    let mut signals = Signals::listen().context("cannot listen to signals")?;
-    let running = server.start().await?;
+async fn run(server: Server, mut heard: Heard) -> anyhow::Result<()> {
+    let running = start(server, &mut heard).await?;
     for warning in running.warnings() {
         tracing::warn!("{warning}");
     }
@@ -82,49 +87,64 @@ async fn run(server: Server) -> anyhow::Result<()> {
     if let Err(error) = write!(out, "{}", Banner(&running)).and_then(|()| out.flush()) {
         tracing::warn!(%error, "the banner cannot be written");
     }
-    let name = signals.next().await;
+    let mut life = Life::begin(&running);
+    let name = life.until_stopped(&mut heard).await;
     tracing::info!(signal = name, "draining; a second signal ends at once");
     tokio::select! {
         stopped = running.shut_down() => stopped?,
-        name = signals.next() => anyhow::bail!("ended by a second signal ({name}) before requests in flight were answered"),
+        never = life.well() => match never {},
+        name = heard.stop() => return Err(second(name)),
     }
     tracing::info!("stopped");
     Ok(())
 }
 
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
-    }
-
-    /// The next signal that asks to stop.
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+/// Starts the server; who asks to stop meanwhile is heard when it has, and at once by asking twice.
+async fn start(server: Server, heard: &mut Heard) -> anyhow::Result<Running> {
+    let mut starting = pin!(server.start());
+    let first = tokio::select! {
+        started = &mut starting => return Ok(started?),
+        name = heard.stop() => name,
+    };
+    tracing::info!(signal = first, "stopping as soon as it has started; a second signal ends at once");
+    tokio::select! {
+        started = starting => {
+            heard.again(first);
+            Ok(started?)
         }
+        name = heard.stop() => Err(second(name)),
     }
 }
 
-fn filter(config: &Config) -> Result<EnvFilter, BadFilter> {
-    EnvFilter::try_new(&config.log_level).map_err(|_| BadFilter(config.log_level.clone()))
+fn second(name: &str) -> anyhow::Error {
+    anyhow::anyhow!("ended by a second signal ({name}) before requests in flight were answered")
 }
 
-fn log_to_stderr(config: &Config) -> Result<(), BadFilter> {
+/// Begins the log, and returns what changes its level.
+fn log_to_stderr(config: &Config) -> Result<LogLevel, BadFilter> {
     let log = tracing_subscriber::fmt()
-        .with_env_filter(filter(config)?)
+        .with_env_filter(parse_filter(&config.log_level)?)
         .with_ansi(std::io::stderr().is_terminal())
         // A reader of the log that has gone must not take the server with it: saying so would panic.
         .log_internal_errors(false)
         .with_writer(std::io::stderr);
     match config.log_format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().init(),
+        LogFormat::Text => {
+            let log = log.with_filter_reloading();
+            let handle = log.reload_handle();
+            log.init();
+            LogLevel::new(&config.log_level, move |filter| put(&handle, filter))
+        }
+        LogFormat::Json => {
+            let log = log.json().with_filter_reloading();
+            let handle = log.reload_handle();
+            log.init();
+            LogLevel::new(&config.log_level, move |filter| put(&handle, filter))
+        }
     }
-    Ok(())
+}
+
+fn put<S>(handle: &Handle<EnvFilter, S>, filter: EnvFilter) {
+    // Both are for a log that is gone, and then there is nothing to change.
+    let _gone = handle.reload(filter);
 }

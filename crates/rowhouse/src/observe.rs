@@ -150,7 +150,7 @@ fn millis(duration: Duration) -> f64 {
 }
 
 /// An error and its causes on one line, whatever characters they have.
-fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let causes = std::iter::successors(Some(error), |&error| error.source());
     let line = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
     let mut plain = String::with_capacity(line.len());

@@ -19,7 +19,15 @@ pub struct OpenFilesError {
 pub fn raise(config: &Config) -> Result<(), OpenFilesError> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
-    let limit = if raised.is_ok() { maximum } else { current };
+    suffices(config, if raised.is_ok() { maximum } else { current })
+}
+
+/// Checks that the limit in force suffices.
+pub(crate) fn check(config: &Config) -> Result<(), OpenFilesError> {
+    suffices(config, getrlimit(Resource::Nofile).current)
+}
+
+fn suffices(config: &Config, limit: Option<u64>) -> Result<(), OpenFilesError> {
     let needed = config.files_needed();
     match limit {
         Some(limit) if limit < needed => Err(OpenFilesError {

@@ -1,8 +1,9 @@
 //! A server: configured, started, running, shut down.
 use crate::compose::{self, ComposeError, Composed, SecurityError};
 use crate::config::{Config, ConfigError, Layers};
+use crate::life::{InForce, InForceParts, LogLevel, Parts, Source};
 use crate::state::{State, StateError};
-use rowhouse_gateway::{Backups, Gateway, Schedule};
+use rowhouse_gateway::{Backups, Gateway, Journal, Schedule};
 use rowhouse_protocol_sqlite_rx::curve::Security;
 use rowhouse_protocol_sqlite_rx::{BindError, Listener};
 use rowhouse_sync::{Drain, Limiter};
@@ -10,6 +11,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +20,10 @@ use tokio_util::task::TaskTracker;
 /// A configured server, not started.
 #[derive(Clone, Debug)]
 pub struct Server {
+    source: Source,
+    layers: Layers,
     config: Config,
+    log: LogLevel,
 }
 
 /// Configures a [`Server`] in code; every option not set has its documented default.
@@ -33,6 +38,7 @@ pub struct Running {
     listeners: Vec<Listening>,
     warnings: Vec<String>,
     config: Config,
+    in_force: Arc<InForce>,
     security: Security,
     composed: Composed,
     schedule: Option<Schedule>,
@@ -91,9 +97,28 @@ impl Server {
         ServerBuilder::default()
     }
 
-    /// A server with this configuration.
-    pub fn new(config: Config) -> Self {
-        Self { config }
+    /// A server with the configuration that is read from `source`, now and whenever it is to reload.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, a value is not one its option takes, or two options do not go together.
+    pub fn new(source: Source) -> Result<Self, ConfigError> {
+        let layers = source.read()?;
+        let config = Config::resolve(&layers)?;
+        let log = LogLevel::detached(&config.log_level);
+        Ok(Self { source, layers, config, log })
+    }
+
+    /// Lets changes of `log_level` take effect in the process's log.
+    #[must_use]
+    pub fn log_level(mut self, log: LogLevel) -> Self {
+        self.log = log;
+        self
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
     /// Locks the state, binds the ports, opens the configured databases, and serves.
@@ -105,7 +130,7 @@ impl Server {
     /// When nothing is to be listened on, keys are missing or not as they should be, the data directory
     /// is in use, a port is taken, or a configured database cannot be opened.
     pub async fn start(self) -> Result<Running, StartError> {
-        let config = self.config;
+        let Self { source, layers, config, log } = self;
         let Some(address) = config.tcp_address else { return Err(StartError::NoListener) };
         let security = compose::security(&config)?;
         let state = config.data_directory.as_deref().map(State::lock).transpose()?;
@@ -129,7 +154,25 @@ impl Server {
         tasks.spawn(socket.serve(context));
         let schedule = composed.backups.clone().map(Schedule::start);
         let listeners = vec![Listening { protocol: "sqlite_rx", address }];
-        Ok(Running { listeners, warnings, config, security, composed, schedule, drain, abort, tasks, state })
+        let in_force = InForce::new(InForceParts {
+            source,
+            read: (layers, config.clone()),
+            effect: Box::new(Parts { log }),
+            journal: Journal::in_memory(),
+        });
+        Ok(Running {
+            listeners,
+            warnings,
+            config,
+            in_force: Arc::new(in_force),
+            security,
+            composed,
+            schedule,
+            drain,
+            abort,
+            tasks,
+            state,
+        })
     }
 }
 
@@ -269,7 +312,7 @@ impl ServerBuilder {
     ///
     /// When a value is not one its option takes, or two options do not go together.
     pub fn build(self) -> Result<Server, ConfigError> {
-        Ok(Server { config: Config::resolve(&self.layers)? })
+        Server::new(Source::fixed(self.layers))
     }
 }
 
@@ -286,9 +329,14 @@ impl Running {
         &self.warnings
     }
 
-    /// The configuration in force.
+    /// The configuration of the start.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// The configuration in force, which changes while the server runs.
+    pub fn in_force(&self) -> &Arc<InForce> {
+        &self.in_force
     }
 
     /// How clients are let in.
@@ -312,10 +360,11 @@ impl Running {
     ///
     /// When requests in flight did not end within `drain_timeout`; what they did not commit is undone.
     pub async fn shut_down(self) -> Result<(), StopError> {
-        let Self { config, composed, schedule, drain, abort, tasks, state, .. } = self;
+        let Self { in_force, composed, schedule, drain, abort, tasks, state, .. } = self;
         drain.begin();
         tasks.close();
-        let late = timeout(config.drain_timeout, tasks.wait()).await.is_err();
+        let patience = in_force.config().drain_timeout;
+        let late = timeout(patience, tasks.wait()).await.is_err();
         if late {
             // Interrupts what they run, so that every database still closes.
             abort.cancel();
@@ -328,7 +377,7 @@ impl Running {
         composed.gateway.shut_down().await;
         composed.executor.shut_down();
         drop(state);
-        if late { Err(StopError::TookTooLong(config.drain_timeout)) } else { Ok(()) }
+        if late { Err(StopError::TookTooLong(patience)) } else { Ok(()) }
     }
 }
 

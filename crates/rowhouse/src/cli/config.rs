@@ -3,6 +3,7 @@ use super::lower;
 use super::start::Options;
 use clap::{Args, Subcommand};
 use rowhouse::config::{self, Config, Layers};
+use rowhouse::life::parse_filter;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -39,7 +40,7 @@ impl ConfigCommand {
             Self::Check { file } => {
                 let mut layers = Layers::new();
                 lower(&mut layers, file.as_deref())?;
-                crate::filter(&Config::resolve(&layers)?)?;
+                parse_filter(&Config::resolve(&layers)?.log_level)?;
                 writeln!(out, "configuration is valid")?;
             }
             Self::Explain(explain) => {
@@ -49,7 +50,7 @@ impl ConfigCommand {
                     None => write!(out, "{}", config::explain_changed(&layers))?,
                 }
                 // A value that is none of the option's is explained, and then refused as `start` would.
-                crate::filter(&Config::resolve(&layers)?)?;
+                parse_filter(&Config::resolve(&layers)?.log_level)?;
             }
         }
         Ok(())

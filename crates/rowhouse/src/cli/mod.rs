@@ -34,7 +34,7 @@ use manager::Manager;
 use restore::Restore;
 use rowhouse::config::{ConfigError, Layers, dot_env};
 use shibudb::{Shibudb, ShibudbCommand};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -156,6 +156,18 @@ fn compatible(program: &OsStr) -> Option<&'static str> {
     program_names().into_iter().skip(1).find(|&name| file == name)
 }
 
+/// Whether a program called so is to serve: what it does then with signals is to be so from its first line on.
+///
+/// Only what [`Command::read`] reads as such is; other commands end by signals as programs do.
+pub(crate) fn is_serving(mut words: impl Iterator<Item = OsString>) -> bool {
+    let serves = |word: &OsStr| multi_server::NAMES.iter().any(|name| word == *name);
+    match words.next().and_then(|name| compatible(&name)) {
+        Some(keygen::NAME) => false,
+        Some(name) if name != shibudb::NAME => true,
+        _ => words.next().is_some_and(|word| word == "start" || serves(&word)),
+    }
+}
+
 /// The names this program may have.
 fn program_names() -> [&'static str; 5] {
     let [short, long] = multi_server::NAMES;
@@ -225,4 +237,27 @@ fn environment() -> Result<Vec<(String, String)>, ConfigError> {
         }
     }
     Ok(variables)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_is_to_serve_is_known_by_its_first_words() {
+        let is = |words: &[&str]| is_serving(words.iter().map(OsString::from));
+        for serving in [
+            &["/usr/bin/rowhouse", "start", "9090"][..],
+            &["rowhouse", "sqlite-multi-server"],
+            &["shibudb", "start", "9090"],
+            &["bin/sqlite-multiprocess-server", "-a", "tcp://127.0.0.1:1"],
+        ] {
+            assert!(is(serving), "{serving:?}");
+        }
+        for tool in
+            [&["rowhouse", "man", "start"][..], &["shibudb", "manager"], &["curve-keygen"], &["rowhouse"]]
+        {
+            assert!(!is(tool), "{tool:?}");
+        }
+    }
 }

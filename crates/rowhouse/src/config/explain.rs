@@ -50,6 +50,8 @@ fn describe(layers: &Layers, option: &Opt) -> String {
     }
     writeln!(out, "  takes  {}", option.kind.expected()).expect("into memory");
     writeln!(out, "  says   {}", option.about).expect("into memory");
+    let when = if option.live { "while the server runs" } else { "with a restart" };
+    writeln!(out, "  change {when}").expect("into memory");
     out
 }
 
@@ -89,7 +91,8 @@ mod tests {
                over   7 (in a.toml)\n  \
                over   20 (by default)\n  \
                takes  a whole number from 1 to 1000000\n  \
-               says   The most databases opened by name that are open at once.\n"
+               says   The most databases opened by name that are open at once.\n  \
+               change with a restart\n"
         );
     }
 

@@ -25,12 +25,14 @@ pub enum Origin {
     Flag(String),
     /// The program that this library is part of.
     Code,
+    /// Changed while the server runs, by whom.
+    RunTime(String),
 }
 
 /// Configuration as written.
 #[derive(Clone, Debug, Default)]
 pub struct Layers {
-    /// Of each key all values, the one in force last; never empty.
+    /// Of each key all values, the one in force last.
     values: BTreeMap<&'static str, Vec<(Value, Origin)>>,
 }
 
@@ -140,6 +142,45 @@ impl Layers {
         self.push(key, Value::String(text.into()), Origin::Code);
     }
 
+    /// Changes one option while the server runs: over all layers, in place of an earlier such change.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such option.
+    pub fn run_time(&mut self, key: &str, value: Value, by: &str) {
+        self.forget_run_time(key);
+        let option = Opt::find(key).expect("a known option");
+        self.push(option.key, value, Origin::RunTime(by.to_owned()));
+    }
+
+    /// Undoes what was changed while the server runs: the value beneath is in force again.
+    pub fn forget_run_time(&mut self, key: &str) {
+        if let Some(values) = self.values.get_mut(key) {
+            values.retain(|(_, origin)| !matches!(origin, Origin::RunTime(_)));
+        }
+    }
+
+    /// What was changed while the server runs, and by whom.
+    pub fn changed_at_run_time(&self, key: &str) -> Option<(Value, String)> {
+        match self.get(key) {
+            Some((value, Origin::RunTime(by))) => Some((value, by)),
+            _ => None,
+        }
+    }
+
+    /// Takes one option with all its values from `others`.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such option.
+    pub fn take(&mut self, key: &str, others: &Self) {
+        let option = Opt::find(key).expect("a known option");
+        match others.values.get(key) {
+            Some(values) => self.values.insert(option.key, values.clone()),
+            None => self.values.remove(key),
+        };
+    }
+
     fn put(&mut self, key: &str, value: Value, origin: Origin) -> Result<(), ConfigError> {
         let Some(option) = Opt::find(key) else {
             return Err(ConfigError::Unknown { key: key.to_owned(), origin });
@@ -208,6 +249,7 @@ impl fmt::Display for Origin {
             Self::Environment(name) => write!(f, "{name} in the environment"),
             Self::Flag(flag) => write!(f, "from {flag}"),
             Self::Code => f.write_str("set by the program"),
+            Self::RunTime(by) => write!(f, "changed at run time by {by}"),
         }
     }
 }

@@ -12,6 +12,8 @@ pub struct Opt {
     pub default: &'static str,
     /// What it says, in one sentence.
     pub about: &'static str,
+    /// Whether it changes while the server runs; else a restart is needed.
+    pub live: bool,
 }
 
 /// What values an option takes.
@@ -42,7 +44,7 @@ pub enum Kind {
 }
 
 const fn opt(key: &'static str, kind: Kind, default: &'static str, about: &'static str) -> Opt {
-    Opt { key, kind, default, about }
+    Opt { key, kind, default, about, live: false }
 }
 
 const MIB: u64 = 1 << 20;
@@ -55,7 +57,8 @@ pub const OPTIONS: &[Opt] = &[
         Kind::Integer(1, 1_000_000),
         "1000",
         "The most clients connected at once, over all listeners.",
-    ),
+    )
+    .live(),
     opt("tcp_address", Kind::Address, "", "Where sqlite_rx clients are served; without it they are not."),
     opt("data_directory", Kind::Path, "", "Where databases opened by name live, and the server's state."),
     opt("default_database", Kind::Database, ":memory:", "The database of requests that name none."),
@@ -229,17 +232,25 @@ pub const OPTIONS: &[Opt] = &[
         Kind::Duration,
         "30s",
         "How long requests in flight may take to end when the server stops.",
-    ),
+    )
+    .live(),
     opt(
         "log_level",
         Kind::Filter,
         "info",
         "What is logged: error, warn, info, debug, trace, or a filter by module.",
-    ),
+    )
+    .live(),
     opt("log_format", Kind::Word(&["text", "json"]), "text", "How it is logged."),
 ];
 
 impl Opt {
+    /// The option, which changes while the server runs.
+    const fn live(mut self) -> Self {
+        self.live = true;
+        self
+    }
+
     /// The option with this key.
     pub fn find(key: &str) -> Option<&'static Self> {
         OPTIONS.iter().find(|option| option.key == key)

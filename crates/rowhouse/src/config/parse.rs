@@ -3,6 +3,7 @@ use super::error::ConfigError;
 use super::layers::Layers;
 use super::options::{Kind, Opt};
 use rowhouse_types::DatabaseName;
+use serde_json::Value as Json;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 use toml::Value;
@@ -141,6 +142,39 @@ impl Layers {
             }
             _ => None,
         })
+    }
+}
+
+impl Layers {
+    /// The value of an option, the same whichever way it is written; `None` where nobody set it and there
+    /// is no default.
+    ///
+    /// # Errors
+    ///
+    /// When the value is not one the option takes.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such option.
+    pub fn value(&self, key: &str) -> Result<Option<Json>, ConfigError> {
+        let option = Opt::find(key).expect("a known option");
+        if self.get(key).is_none() {
+            return Ok(None);
+        }
+        Ok(Some(match option.kind {
+            Kind::Boolean => self.boolean(key)?.into(),
+            Kind::Integer(..) => self.integer(key)?.into(),
+            Kind::Bytes(..) => self.bytes(key)?.into(),
+            Kind::Duration => humantime::format_duration(self.duration(key)?).to_string().into(),
+            Kind::Word(_) => self.word(key)?.into(),
+            Kind::Path | Kind::Database | Kind::Filter => self.text(key)?.into(),
+            Kind::KeyId => self.key_id(key)?.into(),
+            Kind::Address => self.address(key)?.map(|address| format!("tcp://{address}")).into(),
+            Kind::DatabaseMap => {
+                let map = self.database_map(key)?.into_iter();
+                Json::Object(map.map(|(name, place)| (name.to_string(), place.into())).collect())
+            }
+        }))
     }
 }
 

@@ -21,18 +21,20 @@ pub fn example() -> String {
 
 /// The table of options, in Markdown.
 pub fn table() -> String {
-    let mut out =
-        String::from("| option | flag | default | takes | what it says |\n| --- | --- | --- | --- | --- |\n");
+    let mut out = String::from(
+        "| option | flag | default | takes | changes at run time | what it says |\n| --- | --- | --- | --- | --- | --- |\n",
+    );
     for option in OPTIONS {
         let default =
             if option.default.is_empty() { "none".to_owned() } else { format!("`{}`", option.default) };
         writeln!(
             out,
-            "| `{}` | `{}` | {} | {} | {} |",
+            "| `{}` | `{}` | {} | {} | {} | {} |",
             option.key,
             option.flag(),
             default,
             option.kind.expected(),
+            if option.live { "yes" } else { "" },
             option.about
         )
         .expect("into memory");

@@ -24,5 +24,6 @@ mod packaging;
 mod room;
 mod scenarios;
 mod shutdown;
+mod signals;
 mod support;
 mod tools;

@@ -1,9 +1,11 @@
 //! Waits that end.
 use rustix::process::{Pid, Signal, kill_process};
+use std::fs;
+use std::path::Path;
 use std::process::{Child, Output};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long anything may take that takes a moment.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -25,4 +27,17 @@ pub(crate) fn finish(child: Child) -> Output {
     let output = waiter.join().expect("it only waits").expect("a child can be waited for");
     assert!(ended.is_ok(), "process {pid:?} did not end in {PATIENCE:?}: {output:?}");
     output
+}
+
+/// Waits until a file has a line with these words in it.
+pub(crate) fn await_line(file: &Path, words: &str) {
+    let since = Instant::now();
+    loop {
+        let text = fs::read_to_string(file).expect("a file of the test's own");
+        if text.contains(words) {
+            return;
+        }
+        assert!(since.elapsed() < PATIENCE, "no {words:?} within {PATIENCE:?} in:\n{text}");
+        thread::yield_now();
+    }
 }

@@ -1,0 +1,81 @@
+//! What the process does while it serves: it obeys signals and tells the service manager.
+use super::in_force::{ChangeError, InForce, Outcome};
+use super::notify::Notify;
+use super::signals::{Arrived, Heard, Next, Sender};
+use crate::server::Running;
+use rowhouse_gateway::{Cause, Interface};
+use std::convert::Infallible;
+use std::sync::Arc;
+
+/// A process that serves.
+#[derive(Debug)]
+pub struct Life {
+    in_force: Arc<InForce>,
+    notify: Notify,
+    status: String,
+}
+
+impl Life {
+    /// The server serves: the service manager is told.
+    ///
+    /// Needs a Tokio runtime with time enabled.
+    pub fn begin(running: &Running) -> Self {
+        let listeners: Vec<_> =
+            running.listeners().iter().map(|on| format!("tcp://{}", on.address)).collect();
+        let (notify, status) = (Notify::from_environment(), format!("serving on {}", listeners.join(", ")));
+        notify.ready(&status);
+        Self { in_force: running.in_force().clone(), notify, status }
+    }
+
+    /// Obeys until a signal asks to stop, whose name is returned.
+    pub async fn until_stopped(&mut self, heard: &mut Heard) -> &'static str {
+        loop {
+            tokio::select! {
+                next = heard.next() => match next {
+                    Next::Obey(arrived) => self.obey(&arrived),
+                    Next::Reload(sender) => self.reload(sender),
+                    Next::Stop(name) => {
+                        self.notify.stopping();
+                        return name;
+                    }
+                },
+                () = self.notify.well() => {}
+            }
+        }
+    }
+
+    /// Tells the service manager that the process is well, as often as it wants to hear it.
+    pub async fn well(&mut self) -> Infallible {
+        loop {
+            self.notify.well().await;
+        }
+    }
+
+    fn reload(&self, sender: Sender) {
+        self.notify.reloading();
+        let cause = Cause::new(Interface::Reload, sender.to_string());
+        tell(self.in_force.reload(&cause), &cause.who);
+        self.notify.ready(&self.status);
+    }
+
+    fn obey(&self, arrived: &Arrived) {
+        let Arrived { order, sender, .. } = arrived;
+        tracing::warn!(signal = order.signal(), by = %sender, "signal ignored");
+    }
+}
+
+/// Logs what a reload did, but for each change, which is told when it is made.
+fn tell(outcome: Result<Outcome, ChangeError>, by: &str) {
+    match outcome {
+        Ok(outcome) => {
+            for unchanged in &outcome.unchanged {
+                tracing::warn!(option = unchanged.key, by, "not changed: {}", unchanged.reason);
+            }
+            tracing::info!(by, "configuration reloaded: {outcome}");
+        }
+        Err(error) => {
+            let error = crate::observe::chain(&error);
+            tracing::error!(error, by, "configuration not reloaded: all stays as it is");
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Signals: taken from the first line of `main` on, remembered until the server is ready, and counted.
+//!
+//! Invariants: from [`Signals::install`] on, none of the signals taken ends the process by itself. Every
+//! delivery of `SIGUSR1` and `SIGUSR2` counts: a byte in a pipe for each, so that a burst is not one.
+use rustix::fs::{OFlags, fcntl_setfl};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::iterator::SignalsInfo;
+use signal_hook::iterator::exfiltrator::WithOrigin;
+use signal_hook::low_level::pipe;
+use signal_hook::low_level::siginfo::Origin;
+use std::fmt;
+use std::io::{self, PipeReader, Read as _};
+use std::thread;
+use tokio::sync::mpsc;
+
+/// The most orders that wait to be obeyed; what comes beyond waits in the pipes.
+const ORDERS: usize = 256;
+
+/// The most that ask to stop and wait to be heard; the second one ends the process.
+const STOPS: usize = 2;
+
+/// The signals this process takes, with their senders.
+#[derive(Debug)]
+pub struct Signals {
+    arriving: SignalsInfo<WithOrigin>,
+    raises: Deliveries,
+    lowers: Deliveries,
+}
+
+/// Signals as they are heard.
+#[derive(Debug)]
+pub struct Heard {
+    /// One that was heard and is to be heard again.
+    again: Option<&'static str>,
+    stops: mpsc::Receiver<&'static str>,
+    orders: mpsc::Receiver<Arrived>,
+    reloads: mpsc::Receiver<Sender>,
+}
+
+/// Signals that change the client limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arrived {
+    /// What they ask for.
+    pub order: Order,
+    /// How many they were, at least one.
+    pub times: u32,
+    /// Who sent the last of them, as far as the system tells.
+    pub sender: Sender,
+}
+
+/// How a signal changes the client limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// `SIGUSR1`: more.
+    Raise,
+    /// `SIGUSR2`: less.
+    Lower,
+}
+
+/// What is heard next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// A signal of this name asks to stop.
+    Stop(&'static str),
+    /// The configuration is to be read again.
+    Reload(Sender),
+    /// The client limit is to be changed.
+    Obey(Arrived),
+}
+
+/// Who sent a signal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sender {
+    /// The process and its user; `None` where the system does not tell.
+    pub process: Option<(i32, u32)>,
+}
+
+/// How often one signal was delivered, with a byte for each time.
+#[derive(Debug)]
+struct Deliveries {
+    bytes: PipeReader,
+}
+
+// === impl Signals ===
+
+impl Signals {
+    /// Takes the signals that a server obeys. They are remembered until they are heard.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses.
+    pub fn install() -> io::Result<Self> {
+        // Before what wakes the reader: the bytes of a signal are there when it is heard.
+        let (raises, lowers) = (Deliveries::count(SIGUSR1)?, Deliveries::count(SIGUSR2)?);
+        let taken = [SIGUSR1, SIGUSR2, SIGHUP, SIGTERM, SIGINT];
+        Ok(Self { arriving: SignalsInfo::with_exfiltrator(taken, WithOrigin::default())?, raises, lowers })
+    }
+
+    /// Hears what has come and what will come, on a thread of its own that lives as long as the process.
+    ///
+    /// # Errors
+    ///
+    /// When there can be no thread.
+    pub fn hear(mut self) -> io::Result<Heard> {
+        let (stop, stops) = mpsc::channel(STOPS);
+        let (order, orders) = mpsc::channel(ORDERS);
+        // One that has not begun yet reads all that was edited until it does.
+        let (reload, reloads) = mpsc::channel(1);
+        thread::Builder::new().name("rowhouse-signal".to_owned()).spawn(move || {
+            for origin in self.arriving.forever() {
+                let sender = Sender::of(&origin);
+                let (asked, times) = match origin.signal {
+                    SIGUSR1 => (Order::Raise, self.raises.take()),
+                    SIGUSR2 => (Order::Lower, self.lowers.take()),
+                    SIGHUP => {
+                        let _full = reload.try_send(sender);
+                        continue;
+                    }
+                    signal => {
+                        // When it is full, the second is on its way already.
+                        let _full = stop.try_send(if signal == SIGTERM { "SIGTERM" } else { "SIGINT" });
+                        continue;
+                    }
+                };
+                let arrived = Arrived { order: asked, times, sender };
+                if times != 0 && order.blocking_send(arrived).is_err() {
+                    // Nobody obeys any more, but the second that asks to stop is still heard.
+                    tracing::debug!(?asked, "signal not obeyed: the server is stopping");
+                }
+            }
+        })?;
+        Ok(Heard { again: None, stops, orders, reloads })
+    }
+}
+
+// === impl Heard ===
+
+impl Heard {
+    /// The next signal that asks to stop.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn stop(&mut self) -> &'static str {
+        Self::first(&mut self.again, &mut self.stops).await
+    }
+
+    async fn first(
+        again: &mut Option<&'static str>,
+        stops: &mut mpsc::Receiver<&'static str>,
+    ) -> &'static str {
+        if let Some(name) = again.take() {
+            return name;
+        }
+        match stops.recv().await {
+            Some(name) => name,
+            // The thread that hears has ended: nothing comes any more.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Has a signal of this name be heard again, as the first that asks to stop.
+    pub fn again(&mut self, name: &'static str) {
+        self.again = Some(name);
+    }
+
+    /// The next of either: who asks to stop goes first.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Next {
+        tokio::select! {
+            biased;
+            name = Self::first(&mut self.again, &mut self.stops) => Next::Stop(name),
+            Some(sender) = self.reloads.recv() => Next::Reload(sender),
+            Some(arrived) = self.orders.recv() => Next::Obey(arrived),
+        }
+    }
+}
+
+// === impl Deliveries ===
+
+impl Deliveries {
+    /// Counts the deliveries of `signal` from now on.
+    fn count(signal: i32) -> io::Result<Self> {
+        let (bytes, written) = io::pipe()?;
+        fcntl_setfl(&bytes, OFlags::NONBLOCK)?;
+        pipe::register(signal, written)?;
+        Ok(Self { bytes })
+    }
+
+    /// How many there were since the last call.
+    fn take(&mut self) -> u32 {
+        let (mut taken, mut chunk) = (0, [0; 1024]);
+        // Ends when nothing is left: then reading would block.
+        while let Ok(read @ 1..) = self.bytes.read(&mut chunk) {
+            taken += u32::try_from(read).expect("no more than the chunk");
+        }
+        taken
+    }
+}
+
+// === impl Sender ===
+
+impl Sender {
+    fn of(origin: &Origin) -> Self {
+        Self { process: origin.process.as_ref().map(|process| (process.pid, process.uid)) }
+    }
+}
+
+impl fmt::Display for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.process {
+            Some((pid, uid)) => write!(f, "process {pid} of user {uid}"),
+            None => f.write_str("signal"),
+        }
+    }
+}
+
+// === impl Order ===
+
+impl Order {
+    /// The signal's name.
+    pub fn signal(self) -> &'static str {
+        match self {
+            Self::Raise => "SIGUSR1",
+            Self::Lower => "SIGUSR2",
+        }
+    }
+}
