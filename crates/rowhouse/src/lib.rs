@@ -26,6 +26,7 @@ compile_error!("rowhouse runs on Linux and macOS; on Windows, run it inside WSL 
 mod banner;
 mod compose;
 pub mod config;
+mod directory;
 pub mod life;
 mod maintenance;
 mod observe;
@@ -35,6 +36,7 @@ mod state;
 
 pub use banner::Banner;
 pub use compose::{ComposeError, SecurityError};
+pub use directory::{Directory, DirectoryError};
 pub use maintenance::{Maintenance, MaintenanceError};
 pub use observe::Log;
 pub use open_files::{OpenFilesError, raise as raise_open_files};

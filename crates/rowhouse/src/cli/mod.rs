@@ -3,10 +3,13 @@ mod api;
 mod backup;
 mod completions;
 mod config;
+mod confirm;
+mod db;
 mod encryption;
 mod failure;
 mod health;
 mod keygen;
+mod listing;
 mod man;
 mod manager;
 mod multi_server;
@@ -17,6 +20,7 @@ mod restore;
 mod shibudb;
 mod start;
 mod table;
+mod top;
 
 pub(crate) use failure::Failure;
 pub(crate) use multi_server::MultiServer;
@@ -27,6 +31,8 @@ use backup::BackUp;
 use clap::{Args as _, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use completions::Completions;
 use config::ConfigCommand;
+use confirm::confirm;
+use db::Db;
 use health::Ask;
 use keygen::Keygen;
 use man::Man;
@@ -37,6 +43,7 @@ use shibudb::{Shibudb, ShibudbCommand};
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::path::Path;
+use top::Top;
 
 /// How the commands of other programs name their version.
 const COMPATIBLE_VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (rowhouse)");
@@ -84,6 +91,10 @@ pub(crate) enum Tool {
     Health(Box<Ask>),
     /// See and change the limits of a running server.
     Manager(Box<Manager>),
+    /// See, create, limit and drop databases.
+    Db(Box<Db>),
+    /// Show how busy a running server is.
+    Top(Box<Top>),
     /// Back up databases now, and list backups.
     Backup(Box<BackUp>),
     /// Make a database what a backup holds.
@@ -199,6 +210,8 @@ impl Tool {
             Self::Config { command } => command.run(out),
             Self::Health(ask) => ask.run(out),
             Self::Manager(manager) => manager.run(out),
+            Self::Db(db) => db.run(out),
+            Self::Top(top) => top.run(out),
             Self::Backup(backup) => backup.run(out),
             Self::Restore(restore) => restore.run(out),
             Self::Keygen(keygen) => keygen.run(out),

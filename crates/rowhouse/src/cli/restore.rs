@@ -1,4 +1,5 @@
 //! `rowhouse restore`: make a database what a backup holds.
+use super::confirm;
 use super::place::{Place, Usage, called, runtime, shown, target};
 use anyhow::{Context as _, bail};
 use clap::{ArgGroup, Args};
@@ -6,7 +7,7 @@ use rowhouse::{Maintenance, MaintenanceError};
 use rowhouse_engine::{Course, EngineError, Over, Pace, Presence};
 use rowhouse_gateway::Shelves;
 use rowhouse_types::Target;
-use std::io::{self, IsTerminal as _, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The backup is checked first; the database is restored wholly or not at all. One that exists must be in nobody's
@@ -79,23 +80,9 @@ impl Restore {
         if self.yes {
             return Ok(());
         }
-        let what = called(to);
-        if !io::stdin().is_terminal() {
-            let message = format!(
-                "{what} exists and would be replaced: give --yes, or --as NEWNAME to restore it as another one"
-            );
-            return Err(Usage(message).into());
-        }
         let word = to.name().map_or("default", |name| name.as_str());
-        let mut err = io::stderr();
-        write!(err, "{what} is replaced by {}\ntype {word} to go on: ", from.display())?;
-        err.flush()?;
-        let mut answer = String::new();
-        io::stdin().read_line(&mut answer)?;
-        if answer.trim() != word {
-            bail!("{what} was not restored: the answer was another");
-        }
-        Ok(())
+        let what = format!("{} is replaced by {}", called(to), from.display());
+        confirm(word, &what, "--yes, or --as NEWNAME to restore it as another one")
     }
 }
 

@@ -11,6 +11,7 @@ mod command_line;
 mod compatible;
 mod crash;
 mod data_directory;
+mod db;
 mod documentation;
 mod encryption;
 mod faults;

@@ -9,7 +9,7 @@ mod reach;
 mod tls;
 
 pub(super) use error::ApiError;
-pub(super) use reach::Reach;
+pub(super) use reach::{HEADING, Reach};
 
 use endpoint::Endpoint;
 use hyper::{Method, StatusCode};
@@ -128,6 +128,10 @@ impl Question {
 
     pub(super) fn put(path: impl Into<String>, body: Value) -> Self {
         Self { method: Method::PUT, path: path.into(), body: Some(body) }
+    }
+
+    pub(super) fn patch(path: impl Into<String>, body: Value) -> Self {
+        Self { method: Method::PATCH, path: path.into(), body: Some(body) }
     }
 
     pub(super) fn post(path: impl Into<String>, body: Value) -> Self {

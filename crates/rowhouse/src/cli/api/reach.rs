@@ -35,7 +35,8 @@ pub(crate) struct Reach {
     config: Option<PathBuf>,
 }
 
-const HEADING: &str = "Which server";
+/// Under which the flags stand in a help text.
+pub(in crate::cli) const HEADING: &str = "Which server";
 
 // === impl Reach ===
 
@@ -43,6 +44,11 @@ impl Reach {
     /// Whether the flags alone say where the server is.
     pub(crate) fn is_told(&self) -> bool {
         self.url.is_some() || self.management_port.is_some()
+    }
+
+    /// The configuration file that is named.
+    pub(crate) fn config(&self) -> Option<&Path> {
+        self.config.as_deref()
     }
 
     /// The server to ask: that of the flags, else the one on this main port, else the configured one.

@@ -1,8 +1,8 @@
 //! The answers in words: the lines that scripts read.
-use super::super::Failure;
 use super::super::api::{Answer, ApiError};
 use super::super::table::Column::{Left, Right};
-use super::super::table::{Table, cell, plain, span};
+use super::super::table::{Table, cell, plain};
+use super::super::{Failure, listing};
 use super::Ask;
 use super::question::DEFAULT_LIMIT;
 use rowhouse_wire::management as wire;
@@ -113,36 +113,7 @@ fn history(history: &wire::History, out: &mut impl Write) -> io::Result<()> {
 
 fn connections(clients: &wire::Clients, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "Active Connections: {}", clients.active_connections)?;
-    let mut table = Table::new(&[
-        Right("ID"),
-        Left("PROTOCOL"),
-        Left("FROM"),
-        Left("STATE"),
-        Right("IDLE"),
-        Right("AGE"),
-        Right("REQUESTS"),
-        Left("DATABASE"),
-        Left("WHO"),
-    ]);
-    for client in &clients.connections {
-        let state = match (client.identified, client.busy) {
-            (false, _) => "unidentified",
-            (true, true) => "busy",
-            (true, false) => "idle",
-        };
-        table.row([
-            client.id.to_string(),
-            client.protocol.clone(),
-            client.from.clone(),
-            state.to_owned(),
-            span(client.idle_seconds),
-            span(client.age_seconds),
-            client.requests.to_string(),
-            cell(client.database.as_ref()),
-            cell(client.who.as_ref()),
-        ]);
-    }
-    write!(out, "{table}")
+    write!(out, "{}", listing::connections(&clients.connections))
 }
 
 fn databases(page: &wire::Databases, out: &mut impl Write) -> io::Result<()> {
@@ -150,9 +121,5 @@ fn databases(page: &wire::Databases, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "Known Databases: {known}")?;
     }
     writeln!(out, "Open Databases: {}", page.open)?;
-    let mut table = Table::new(&[Left("NAME"), Left("STATE"), Right("SESSIONS")]);
-    for database in &page.databases {
-        table.row([database.name.clone(), database.state.clone(), database.sessions.to_string()]);
-    }
-    write!(out, "{table}")
+    write!(out, "{}", listing::databases(&page.databases))
 }
