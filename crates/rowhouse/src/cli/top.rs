@@ -47,7 +47,7 @@ impl Top {
         let failed = Failure::from;
         let stats: StatsDetail =
             api.get("/stats?detail=true").and_then(|answer| answer.read()).map_err(failed)?;
-        let open = api.all("/databases?state=open", "databases", "after").map_err(failed)?;
+        let open = api.all("/databases?state=open&limit=1000", "databases", "after").map_err(failed)?;
         let open: Databases =
             serde_json::from_value(open).map_err(super::api::ApiError::Unknown).map_err(failed)?;
         let idle = api.get(format!("/connections?sort=idle&limit={rows}"));

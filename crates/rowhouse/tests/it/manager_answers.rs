@@ -126,7 +126,10 @@ fn a_listing_of_many_pages_is_one() {
     assert_eq!(names, ["db1", "db2", "db3"]);
     assert_eq!(said["next"], serde_json::Value::Null);
     let paths: Vec<_> = asked.iter().map(|asked| asked.split_whitespace().nth(1).expect("a path")).collect();
-    assert_eq!(paths, ["/databases", "/databases?after=db1", "/databases?after=db2"]);
+    assert_eq!(
+        paths,
+        ["/databases?limit=1000", "/databases?limit=1000&after=db1", "/databases?limit=1000&after=db2"]
+    );
 }
 
 #[test]

@@ -124,9 +124,11 @@ impl Db {
 impl Ask {
     fn ask(&self, api: &Api) -> Result<Value, super::api::ApiError> {
         match self {
-            Self::List { open } => {
-                api.all(if *open { "/databases?state=open" } else { "/databases" }, "databases", "after")
-            }
+            Self::List { open } => api.all(
+                if *open { "/databases?state=open&limit=1000" } else { "/databases?limit=1000" },
+                "databases",
+                "after",
+            ),
             other => api.ask(&other.question())?.read(),
         }
     }

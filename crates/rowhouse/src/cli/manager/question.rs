@@ -35,13 +35,13 @@ impl Ask {
             Self::Health => Question::get("/health"),
             Self::History { count } => Question::get(format!("/limit/history?limit={count}")),
             Self::Connections { command: None, sort } => {
-                Question::get(format!("/connections?sort={}", sort.word()))
+                Question::get(format!("/connections?sort={}&limit=1000", sort.word()))
             }
             Self::Connections { command: Some(Connections::Close { id }), .. } => {
                 Question::delete(format!("/connections/{id}"), json!({}))
             }
-            Self::Databases { open: true } => Question::get("/databases?state=open"),
-            Self::Databases { open: false } => Question::get("/databases"),
+            Self::Databases { open: true } => Question::get("/databases?state=open&limit=1000"),
+            Self::Databases { open: false } => Question::get("/databases?limit=1000"),
             Self::Other(words) => {
                 let word = words.first().map(|word| word.to_string_lossy()).unwrap_or_default();
                 return Err(Failure::usage(format!("Error: Unknown command: {word}")));
