@@ -19,8 +19,8 @@ pub struct ConfigEntry {
     pub key: String,
     /// Where its value came from.
     pub origin: String,
-    /// Its value, as one would write it; empty for none.
-    pub value: String,
+    /// Its value; null for none.
+    pub value: serde_json::Value,
 }
 
 /// `PATCH /config` has changed options.
@@ -33,6 +33,8 @@ pub struct ConfigChanged {
     pub message: String,
     /// `success`.
     pub status: String,
+    /// What was asked for and keeps its value, with the reason: one sentence each.
+    pub unchanged: Vec<String>,
 }
 
 /// `GET` and `PUT /log-level`.

@@ -214,8 +214,7 @@ fn the_keys_of_every_reply_stand_in_the_order_of_the_alphabet() {
         usage_percentage: Percentage::default(),
     };
     let database = Database { name: String::new(), sessions: 0, state: String::new() };
-    let option =
-        ConfigEntry { changes: false, key: String::new(), origin: String::new(), value: String::new() };
+    let option = ConfigEntry { changes: false, key: String::new(), origin: String::new(), value: json!(1) };
     let backup = Backup { backup: String::new(), bytes: 0, message: String::new(), status: String::new() };
     let replies = [
         text(&stats),
@@ -227,7 +226,12 @@ fn the_keys_of_every_reply_stand_in_the_order_of_the_alphabet() {
         text(&detail),
         text(&Databases { databases: vec![database], known: Some(1), next: None, open: 0 }),
         text(&Config { options: vec![option] }),
-        text(&ConfigChanged { changed: vec![], message: String::new(), status: String::new() }),
+        text(&ConfigChanged {
+            changed: vec![],
+            message: String::new(),
+            status: String::new(),
+            unchanged: vec![],
+        }),
         text(&backup),
         text(&NewLimit { drain: true, limit: std::num::NonZeroU32::MIN, reason: Some(String::new()) }),
     ];

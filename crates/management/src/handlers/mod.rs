@@ -1,0 +1,9 @@
+//! What is answered, by subject.
+#![expect(unused_qualifications, reason = "in what utoipa makes of the paths' descriptions")]
+
+pub(crate) mod connections;
+pub(crate) mod history;
+pub(crate) mod limit;
+pub(crate) mod metrics;
+pub(crate) mod operate;
+pub(crate) mod server;

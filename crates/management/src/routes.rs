@@ -1,0 +1,66 @@
+//! The routes, and their description, which is made from the same handlers.
+use crate::handlers::{connections, history, limit, metrics, operate, server};
+use crate::reply::{method_not_allowed, not_found, text};
+use crate::shared::Shared;
+use axum::Router;
+use http::StatusCode;
+use std::sync::Arc;
+use utoipa::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{OpenApi as Description, SecurityRequirement};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// What stands at the head of the description.
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "rowhouse management",
+    description = "Limits, databases and the server itself, seen and changed while it runs. What changes something needs the header `Content-Type: application/json`.",
+))]
+struct Head;
+
+/// Answers by path and method.
+pub(crate) fn router(shared: &Arc<Shared>) -> Router {
+    let (router, description) = described().split_for_parts();
+    let description = finished(description);
+    let description = move || {
+        let body = description.clone();
+        async move { text(StatusCode::OK, "application/json", body) }
+    };
+    router
+        .route("/openapi.json", axum::routing::get(description))
+        .with_state(shared.clone())
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(not_found)
+}
+
+/// Every route with its description.
+fn described() -> OpenApiRouter<Arc<Shared>> {
+    OpenApiRouter::with_openapi(Head::openapi())
+        .routes(routes!(server::health))
+        .routes(routes!(server::ready))
+        .routes(routes!(server::stats))
+        .routes(routes!(limit::status, limit::set))
+        .routes(routes!(limit::increase))
+        .routes(routes!(limit::decrease))
+        .routes(routes!(history::limit))
+        .routes(routes!(history::audit))
+        .routes(routes!(connections::list))
+        .routes(routes!(connections::close))
+        .routes(routes!(operate::config, operate::change_config))
+        .routes(routes!(operate::log_level, operate::set_log_level))
+        .routes(routes!(metrics::metrics))
+}
+
+/// The description as it is served: with this version, and how one says who one is.
+fn finished(mut description: Description) -> String {
+    description.info.version = env!("CARGO_PKG_VERSION").to_owned();
+    let bearer = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
+    let components = description.components.get_or_insert_default();
+    components.add_security_scheme("token", bearer);
+    let none = SecurityRequirement::default();
+    description.security = Some(vec![none, SecurityRequirement::new("token", [""; 0])]);
+    let mut text = description.to_pretty_json().expect("a description is JSON");
+    text.push('\n');
+    text
+}
