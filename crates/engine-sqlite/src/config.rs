@@ -11,6 +11,8 @@ pub struct Config {
     /// Where is put what does not fit in memory while a statement runs; it is created if missing. SQLite
     /// has one such place per process. Where the system puts it if there is none.
     pub temporary_directory: Option<PathBuf>,
+    /// What its connections may do to files.
+    pub access: Access,
     /// What a commit waits for.
     pub synchronous: Synchronous,
     /// How long a statement waits for a lock another process holds, its deadline permitting.
@@ -23,6 +25,17 @@ pub struct Config {
     pub statement_cache: usize,
     /// What one statement or database may take.
     pub limits: Limits,
+}
+
+/// What connections may do to files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Access {
+    /// Read and write them.
+    #[default]
+    ReadWrite,
+    /// Read them only: nothing is created, changed or tidied up, and another process that writes is not
+    /// disturbed.
+    ReadOnly,
 }
 
 /// What a commit waits for.
@@ -65,6 +78,7 @@ impl Default for Config {
         Self {
             data_directory: None,
             temporary_directory: None,
+            access: Access::default(),
             synchronous: Synchronous::default(),
             busy_timeout: Duration::from_secs(5),
             lanes: NonZeroU32::new(8).expect("not zero"),

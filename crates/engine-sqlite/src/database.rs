@@ -1,6 +1,6 @@
 //! An open database: what its sessions share.
 use crate::backup::{self, Copier};
-use crate::config::Config;
+use crate::config::{Access, Config};
 use crate::connection::SqliteConnection;
 use crate::executor::Executor;
 use crate::files::Place;
@@ -302,6 +302,9 @@ fn settle(
     let last = idle.pop();
     for handle in idle {
         handle.close()?;
+    }
+    if config.access == Access::ReadOnly {
+        return last.map_or(Ok(()), |handle| handle.close());
     }
     let Source::File { place, .. } = source else {
         last.map_or(Ok(()), |handle| handle.close())?;

@@ -1,6 +1,6 @@
 //! One connection of SQLite's, hardened, with what travels along with it between threads.
 use crate::authorizer::{Author, Gatekeeper};
-use crate::config::Config;
+use crate::config::{Access, Config};
 use crate::control::Control;
 use crate::errors::{storage, translate};
 use crate::files::{Identity, Place};
@@ -67,15 +67,19 @@ impl Source {
         }
     }
 
-    fn connect(&self) -> rusqlite::Result<rusqlite::Connection> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    fn connect(&self, access: Access) -> rusqlite::Result<rusqlite::Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX;
         match self {
             Self::File { place, .. } => {
-                let flags = flags | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+                let access = match access {
+                    Access::ReadWrite => OpenFlags::SQLITE_OPEN_READ_WRITE,
+                    Access::ReadOnly => OpenFlags::SQLITE_OPEN_READ_ONLY,
+                };
+                let flags = flags | access | OpenFlags::SQLITE_OPEN_NOFOLLOW;
                 rusqlite::Connection::open_with_flags(place.path(), flags)
             }
             Self::Memory { name } => {
-                let flags = flags | OpenFlags::SQLITE_OPEN_CREATE;
+                let flags = flags | OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
                 rusqlite::Connection::open_with_flags_and_vfs(name, flags, c"memdb")
             }
         }
@@ -89,7 +93,7 @@ impl Handle {
     pub(crate) fn open(source: &Source, config: &Arc<Config>) -> Result<Self, EngineError> {
         let storage = if source.is_exclusive() { Storage::Memory } else { Storage::File };
         source.verify()?;
-        let mut connection = source.connect().map_err(|error| translate(&error))?;
+        let mut connection = source.connect(config.access).map_err(|error| translate(&error))?;
         let (gatekeeper, watch) = (Arc::new(Gatekeeper::default()), Arc::new(Watch::default()));
         harden(&mut connection, storage, config, &gatekeeper, &watch).map_err(|error| translate(&error))?;
         // SQLite opened it by its path: still the same file?

@@ -1,6 +1,6 @@
 //! What every connection is made to be before it sees foreign SQL.
 use crate::authorizer::Gatekeeper;
-use crate::config::Config;
+use crate::config::{Access, Config};
 use crate::functions::guard;
 use crate::watch::Watch;
 use rusqlite::Connection;
@@ -136,13 +136,14 @@ fn limits(connection: &Connection, config: &Config) -> rusqlite::Result<()> {
 }
 
 fn pragmas(connection: &Connection, storage: Storage, config: &Config) -> rusqlite::Result<()> {
-    let journal = match storage {
-        Storage::File => "WAL",
-        Storage::Memory => "MEMORY",
+    let journal = match (storage, config.access) {
+        (Storage::File, Access::ReadWrite) => "=WAL",
+        (Storage::File, Access::ReadOnly) => "",
+        (Storage::Memory, _) => "=MEMORY",
     };
     // The first to touch the file: it tells whether it is a database.
     let in_force: String =
-        connection.query_row(&format!("PRAGMA journal_mode={journal}"), [], |row| row.get(0))?;
+        connection.query_row(&format!("PRAGMA journal_mode{journal}"), [], |row| row.get(0))?;
     if storage == Storage::File && in_force != "wal" {
         tracing::debug!(%in_force, "the database has no write-ahead log");
     }

@@ -41,6 +41,6 @@ mod text;
 mod turn;
 mod watch;
 
-pub use config::{Config, Limits, Synchronous};
+pub use config::{Access, Config, Limits, Synchronous};
 pub use engine::SqliteEngine;
 pub use executor::{Executor, ExecutorConfig};

@@ -1,6 +1,6 @@
 //! What happens, told once: logs, metrics and audit are readers of one telling.
 use crate::clients::ChangeError;
-use crate::journal::Cause;
+use crate::journal::{Cause, JournalEvent};
 use rowhouse_types::{DatabaseName, ErrorCode, Target};
 use std::fmt::Debug;
 use std::net::SocketAddr;
@@ -140,6 +140,8 @@ pub enum Event<'a> {
         /// By whom, and why.
         cause: &'a Cause,
     },
+    /// Something about the journal of administration itself.
+    Journal(JournalEvent<'a>),
     /// Databases are opened again soon after they were evicted. Told once a minute at most.
     Thrashing {
         /// How many openings were such.

@@ -25,8 +25,8 @@ pub use clients::{
 pub use event::{CloseReason, Event, Observer, Refusal, Silent};
 pub use gateway::{ConnectError, Failing, Gateway, Parts, StartError, Status};
 pub use journal::{
-    Action, Break, Cause, Entry, Hash, Interface, Journal, JournalCounts, JournalError, Query, Recorded,
-    Recording, Verdict, Verified,
+    Action, Break, Cause, Entry, Hash, Interface, Journal, JournalCounts, JournalError, JournalEvent,
+    JournalParts, JournalReader, NoHash, Query, Recorded, Recording, Verdict, Verified,
 };
 pub use limits::{Limits, PoolLimits};
 pub use pool::{AcquireError, Session};

@@ -10,7 +10,7 @@ use super::error::{Break, JournalError};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::str::FromStr;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The hash of an entry: 256 bits, 64 digits in hexadecimal.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -150,6 +150,11 @@ pub(super) fn seal(before: Hash, fields: &[Option<&str>]) -> Hash {
 pub(super) fn micros(at: SystemTime) -> i64 {
     let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// The time so many microseconds after 1970.
+pub(super) fn at(micros: i64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_micros(micros.unsigned_abs())
 }
 
 /// Follows a chain, entry by entry in the order of their numbers.
