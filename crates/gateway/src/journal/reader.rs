@@ -63,7 +63,8 @@ impl JournalReader {
     }
 
     /// Goes through the chain of all entries that are kept; `anchors` are entries' numbers and the hashes
-    /// they had when those were written down elsewhere.
+    /// they had when those were written down elsewhere. An entry that is no longer kept cannot be
+    /// compared.
     ///
     /// # Errors
     ///
@@ -75,7 +76,11 @@ impl JournalReader {
         run(&mut *connection, Request::execute("BEGIN")).await.map_err(JournalError::Unreadable)?;
         let verified = walk(&mut *connection, None, anchors).await;
         run(&mut *connection, Request::execute("COMMIT")).await.map_err(JournalError::Unreadable)?;
-        verified
+        let verified = verified?;
+        match anchors.iter().find(|(anchored, _)| verified.last < *anchored) {
+            Some(&(id, _)) => Err(JournalError::Broken { id, how: Break::Missing }),
+            None => Ok(verified),
+        }
     }
 
     /// What is kept.

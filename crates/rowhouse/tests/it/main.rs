@@ -17,6 +17,7 @@ mod encryption;
 mod faults;
 mod files;
 mod hostile_files;
+mod journal;
 mod library;
 mod log;
 mod manager;
