@@ -3,6 +3,7 @@
 //!
 //! What clients can bring about again and again is said in moderation, and what was left unsaid is
 //! counted in `suppressed`: no client fills the disk by being refused.
+mod journal;
 mod moderation;
 
 use moderation::Moderation;
@@ -77,6 +78,7 @@ impl Observer for Log {
                 suggested_max_connections = would_fit,
                 "thrashing: databases are opened again soon after they were evicted; raise max_connections",
             ),
+            Event::Journal(event) => journal::say(event),
             event => tracing::info!(?event, "event"),
         }
     }
