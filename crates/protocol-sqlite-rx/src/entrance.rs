@@ -1,13 +1,12 @@
 //! Who is let in: the codec asks after the greeting (NULL) or once a peer has proved its key (CURVE).
 //!
-//! Invariant: a client's place is taken here and nowhere earlier, so that who is not let in has none.
+//! Invariant: a guest becomes a client here and nowhere earlier, so that who is not let in never is one.
 use crate::curve::{AllowedClients, ClientKey, Clients, Security};
 use omq_proto::{
     AuthenticationResult, AuthenticationStatus, Authenticator, CurvePublicKey, CurveServerOptions,
     MechanismPeerInfo, MechanismSetup,
 };
-use rowhouse_gateway::{Event, Observer};
-use rowhouse_sync::{Limiter, Permit};
+use rowhouse_gateway::{Event, Guest, Observer, Place, Word};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,16 +15,31 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Debug)]
 pub(crate) struct Entrance {
     security: Security,
-    clients: Limiter,
     observer: Arc<dyn Observer>,
     refused: AtomicU64,
 }
 
+/// Somebody at the door, and what he came in with.
+#[derive(Debug)]
+pub(crate) struct Visitor<T> {
+    pub(crate) from: SocketAddr,
+    pub(crate) ticket: T,
+}
+
+/// What somebody holds who may be let in.
+pub(crate) trait Ticket {
+    /// What he holds then.
+    type Place;
+
+    /// He has said who he is; `None` if he has to leave.
+    fn admit(self, who: Option<String>) -> Option<Self::Place>;
+}
+
 /// A peer was let in.
 #[derive(Debug)]
-pub(crate) struct Admission {
-    /// Its place, which is free again when this is dropped.
-    pub(crate) place: Permit,
+pub(crate) struct Admission<P = Place> {
+    /// What it holds until it leaves.
+    pub(crate) place: P,
     pub(crate) identity: Identity,
 }
 
@@ -40,8 +54,8 @@ pub(crate) struct Identity {
 // === impl Entrance ===
 
 impl Entrance {
-    pub(crate) fn new(security: Security, clients: Limiter, observer: Arc<dyn Observer>) -> Self {
-        Self { security, clients, observer, refused: AtomicU64::new(0) }
+    pub(crate) fn new(security: Security, observer: Arc<dyn Observer>) -> Self {
+        Self { security, observer, refused: AtomicU64::new(0) }
     }
 
     pub(crate) fn security(&self) -> &Security {
@@ -65,17 +79,6 @@ impl Entrance {
         }
     }
 
-    /// Whether nobody more can be let in. Who is turned away now has lost nothing: its client keeps the
-    /// request and connects again.
-    pub(crate) fn is_full(&self) -> bool {
-        let status = self.clients.status();
-        let full = status.limit.get() <= status.held;
-        if full {
-            self.observer.observe(&Event::ClientRefused { limit: status.limit });
-        }
-        full
-    }
-
     /// Keeps the list of allowed clients as fresh as promised, for as long as it is polled.
     pub(crate) async fn keep_fresh(&self) {
         let Some(allowed) = self.security.allowed() else { return std::future::pending().await };
@@ -86,11 +89,12 @@ impl Entrance {
     }
 
     /// Whether a peer is let in, and what it is told if not.
-    pub(crate) async fn decide(
+    pub(crate) async fn decide<T: Ticket>(
         &self,
         peer: &MechanismPeerInfo,
-        from: SocketAddr,
-    ) -> Result<Admission, AuthenticationResult> {
+        visitor: Visitor<T>,
+    ) -> Result<Admission<T::Place>, AuthenticationResult> {
+        let Visitor { from, ticket } = visitor;
         let key = self.security.encrypts().then_some(peer.public_key);
         let listed = match &self.security {
             Security::Plain | Security::Curve(_, Clients::Any) => None,
@@ -106,15 +110,14 @@ impl Entrance {
                 Some(allowed.clone())
             }
         };
-        match self.clients.try_acquire() {
-            Some(place) => Ok(Admission { place, identity: Identity { key, listed } }),
-            None => {
-                let limit = self.clients.status().limit;
-                self.observer.observe(&Event::ClientRefused { limit });
-                let mut later = AuthenticationResult::deny();
-                later.status = AuthenticationStatus::TemporaryFailure;
-                Err(later)
-            }
+        let identity = Identity { key, listed };
+        match ticket.admit(identity.who()) {
+            Some(place) => Ok(Admission { place, identity }),
+            // Told in time: its client keeps the request and connects again.
+            None => Err(AuthenticationResult {
+                status: AuthenticationStatus::TemporaryFailure,
+                ..AuthenticationResult::deny()
+            }),
         }
     }
 
@@ -132,9 +135,33 @@ async fn refresh(allowed: &Arc<AllowedClients>) {
     let _ended = tokio::task::spawn_blocking(move || allowed.refresh()).await;
 }
 
+// === impl Ticket ===
+
+impl Ticket for Guest {
+    type Place = Place;
+
+    fn admit(self, who: Option<String>) -> Option<Place> {
+        self.identify(who)
+    }
+}
+
+/// Who is one too many is let in as far as to be told so.
+impl Ticket for Word {
+    type Place = Self;
+
+    fn admit(self, _who: Option<String>) -> Option<Self> {
+        Some(self)
+    }
+}
+
 // === impl Identity ===
 
 impl Identity {
+    /// What the peer has proved of who it is, in words.
+    pub(crate) fn who(&self) -> Option<String> {
+        self.key.map(|key| CurvePublicKey::from_bytes(key).to_z85())
+    }
+
     /// The key that the peer has proved, if it encrypts.
     pub(crate) fn key(&self) -> Option<ClientKey> {
         self.key

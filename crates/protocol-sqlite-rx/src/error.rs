@@ -2,7 +2,7 @@
 use crate::session::Expired;
 use crate::shared::Settings;
 use rowhouse_engine::{Condition, EngineError, Misuse, SessionState};
-use rowhouse_gateway::{AcquireError, ConnectError, OpenError};
+use rowhouse_gateway::{AcquireError, ClientsFull, ConnectError, OpenError};
 use rowhouse_types::{ErrorCode, Reportable};
 use rowhouse_wire::sqlite_rx::{Class, Fault};
 
@@ -91,6 +91,11 @@ pub(crate) fn transaction_lost() -> Fault {
     let message = "the transaction of this request ended with the connection that it began on";
     let hint = "begin again; if this was COMMIT, look first whether it was applied".to_owned();
     Fault::new(Class::OperationalError, ErrorCode::TransactionLost, message).with_hint(Some(hint))
+}
+
+/// As many clients are connected as may be.
+pub(crate) fn clients_full(full: &ClientsFull) -> Fault {
+    Fault::router(full.code(), full.public_message()).with_hint(full.hint())
 }
 
 /// The peer holds too many transactions and temporary tables.

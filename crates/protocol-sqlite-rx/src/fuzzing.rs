@@ -1,13 +1,11 @@
 //! What fuzzers reach that nobody else may: a peer's connection without a socket, and key files' text.
 use crate::curve::fuzzing::keys;
 use crate::curve::{Clients, Security};
-use crate::entrance::Entrance;
+use crate::entrance::{Entrance, Ticket, Visitor};
 use crate::transport::{Bounds, Transport};
 use bytes::Bytes;
 use rowhouse_gateway::{Event, Observer};
-use rowhouse_sync::Limiter;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -16,6 +14,18 @@ pub use crate::curve::fuzzing::read_key_file;
 
 /// Longer than any fuzzer lets one input run.
 const PATIENCE: Duration = Duration::from_secs(3600);
+
+/// Everybody may come in.
+#[derive(Debug)]
+struct Anybody;
+
+impl Ticket for Anybody {
+    type Place = Self;
+
+    fn admit(self, _who: Option<String>) -> Option<Self> {
+        Some(self)
+    }
+}
 
 #[derive(Debug)]
 struct Nobody;
@@ -37,10 +47,11 @@ pub async fn echo<S: AsyncRead + AsyncWrite + Unpin>(
     mut seen: impl FnMut(&[Bytes], &Bytes),
 ) -> Result<(), String> {
     let security = if encrypted { Security::Curve(keys(), Clients::Any) } else { Security::Plain };
-    let entrance = Entrance::new(security, Limiter::new(NonZeroU32::MIN, 0), Arc::new(Nobody));
+    let entrance = Entrance::new(security, Arc::new(Nobody));
     let bounds = Bounds { max_message_bytes, handshake_timeout: PATIENCE, write_timeout: PATIENCE };
     let from = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let accepted = Transport::accept(stream, from, &entrance, bounds).await;
+    let visitor = Visitor { from, ticket: Anybody };
+    let accepted = Transport::accept(stream, visitor, &entrance, bounds).await;
     let (mut transport, _place) = accepted.map_err(|error| error.to_string())?;
     loop {
         let request = transport.receive().await.map_err(|error| error.to_string())?;

@@ -229,6 +229,8 @@ fn promised(map: &mut Map, shared: &Shared, status: &Status) {
     set(map, "max_connections", status.opened.counts.limit);
     set(map, "dynamic_connections_created", status.opened.counts.opened);
     set(map, "dynamic_connections_evicted", status.opened.counts.evicted);
-    set(map, "client_connections", shared.context.clients.status().held);
-    set(map, "client_connection_limit", shared.context.clients.status().limit.get());
+    let clients = shared.context.clients.status();
+    set(map, "client_connections", clients.active);
+    set(map, "client_connections_unidentified", clients.unidentified);
+    set(map, "client_connection_limit", clients.limit.get());
 }

@@ -5,7 +5,6 @@
 //! end with it. What was in flight outlives it for a moment, for the client may send it again.
 mod codec;
 pub mod curve;
-mod doorway;
 mod entrance;
 mod error;
 #[cfg(fuzzing)]
@@ -20,6 +19,7 @@ mod reset;
 mod session;
 mod shared;
 mod transport;
+mod turned_away;
 
 pub use listener::{BindError, Listener};
 pub use shared::{Context, Settings};

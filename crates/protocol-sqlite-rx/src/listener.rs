@@ -1,16 +1,19 @@
 //! The listening socket: accepts peers within the limits, until drained.
-use crate::doorway::Guest;
-use crate::entrance::Admission;
+use crate::entrance::{Admission, Visitor};
 use crate::peer::Peer;
 use crate::shared::{Context, Shared};
-use crate::transport::{Bounds, Transport, TransportError, tune};
-use rowhouse_gateway::Event;
+use crate::transport::{Packed, Transport, TransportError, tune};
+use crate::turned_away::turn_away;
+use rowhouse_gateway::{ClientsFull, Event, Guest};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::task::TaskTracker;
+
+/// What clients of this listener speak.
+pub(crate) const PROTOCOL: &str = "sqlite_rx";
 
 /// How many connections the system holds for us to accept.
 const BACKLOG: u32 = 1024;
@@ -90,22 +93,26 @@ impl Listener {
                 return tokio::time::sleep(PAUSE).await;
             }
         };
-        if shared.entrance.is_full() {
-            return;
-        }
-        let (guest, crowded) = shared.doorway.enter(from.ip()).await;
-        if crowded {
-            let limit = shared.context.settings.handshake_limit;
-            shared.context.gateway.tell(&Event::HandshakesCrowded { from, limit });
-        }
         let shared = shared.clone();
-        peers.spawn(async move {
-            let abort = shared.context.abort.clone();
-            let served = abort.run_until_cancelled(serve(stream, from, guest, shared)).await;
-            if let Some(Err(error)) = served {
-                tracing::debug!(%from, %error, "peer ended");
+        match shared.context.clients.admit(PROTOCOL, from).await {
+            Ok(guest) => peers.spawn(to_the_end(serve(stream, from, guest, shared.clone()), from, shared)),
+            Err(ClientsFull { word: Some(word), .. }) => {
+                peers.spawn(to_the_end(turn_away(stream, from, word, shared.clone()), from, shared))
             }
-        });
+            // As many as may be are being told: its client keeps the request and connects again.
+            Err(ClientsFull { word: None, .. }) => return,
+        };
+    }
+}
+
+/// Does what is done for one connection, unless all are ended at once.
+async fn to_the_end(
+    served: impl Future<Output = Result<(), TransportError>>,
+    from: SocketAddr,
+    shared: Arc<Shared>,
+) {
+    if let Some(Err(error)) = shared.context.abort.run_until_cancelled(served).await {
+        tracing::debug!(%from, %error, "peer ended");
     }
 }
 
@@ -117,21 +124,27 @@ async fn serve(
     shared: Arc<Shared>,
 ) -> Result<(), TransportError> {
     tune(&stream)?;
-    let settings = &shared.context.settings;
-    let bounds = Bounds {
-        max_message_bytes: settings.max_request_bytes,
-        handshake_timeout: settings.handshake_timeout,
-        write_timeout: settings.write_timeout,
-    };
-    let (transport, Admission { place, identity }) = tokio::select! {
-        accepted = Transport::accept(stream, from, &shared.entrance, bounds) => accepted?,
+    let sent_away = guest.sent_away();
+    let visitor = Visitor { from, ticket: guest };
+    let (transport, admission) = tokio::select! {
+        accepted = Transport::accept(stream, visitor, &shared.entrance, shared.bounds()) => accepted?,
         () = shared.context.drain.draining() => return Ok(()),
-        () = guest.sent_away() => return Err(TransportError::Crowded),
+        () = sent_away => return Err(TransportError::Crowded),
     };
-    drop(guest);
+    serve_client(transport, admission, None, (from, shared)).await
+}
+
+/// Serves one who was let in; its first request may have come already.
+pub(crate) async fn serve_client(
+    transport: Transport,
+    Admission { place, identity }: Admission,
+    first: Option<Packed>,
+    (from, shared): (SocketAddr, Arc<Shared>),
+) -> Result<(), TransportError> {
     let gateway = shared.context.gateway.clone();
+    let peer = Peer::new(transport, place, identity.key(), shared);
     tokio::select! {
-        served = Peer::serve(transport, place, identity.key(), shared) => served,
+        served = peer.serve(first) => served,
         () = identity.revoked() => {
             gateway.tell(&Event::ClientRevoked { from });
             Err(TransportError::Revoked)

@@ -5,14 +5,14 @@
 use crate::curve::ClientKey;
 use crate::packing::Unpacked;
 use crate::resend::{Claim, Flight, Joined, Outcome};
-use crate::session::Session;
+use crate::session::{Session, target};
 use crate::shared::Shared;
 use crate::transport::{Packed, Transport, TransportError};
 use crate::{error, health};
 use bytes::Bytes;
 use futures::FutureExt;
-use rowhouse_sync::Permit;
-use rowhouse_types::Request;
+use rowhouse_gateway::Place;
+use rowhouse_types::{Request, Target};
 use rowhouse_wire::sqlite_rx::{Call, Fault, Incoming, ReplyWriter};
 use std::mem;
 use std::pin::pin;
@@ -39,7 +39,7 @@ pub(crate) struct Peer {
 /// What a peer has while it is connected.
 struct Connection {
     transport: Transport,
-    _place: Permit,
+    place: Place,
 }
 
 /// What ended the wait for a request.
@@ -52,6 +52,7 @@ enum Next {
 /// SQL to run, and where.
 struct Work {
     database: String,
+    target: Result<Target, Fault>,
     request: Result<Request, Fault>,
 }
 
@@ -61,29 +62,37 @@ type Again = Option<Flight<Session>>;
 // === impl Peer ===
 
 impl Peer {
-    /// Serves one peer, which was let in, until it leaves or the server drains, and then what it left
-    /// in flight.
-    pub(crate) async fn serve(
+    /// A peer that was let in.
+    pub(crate) fn new(
         transport: Transport,
-        place: Permit,
+        place: Place,
         key: Option<ClientKey>,
         shared: Arc<Shared>,
-    ) -> Result<(), TransportError> {
-        let connection = Some(Connection { transport, _place: place });
+    ) -> Self {
+        let connection = Some(Connection { transport, place });
         let session = Session::new(shared.clone());
-        let mut peer = Self { connection, key, session, shared, is_new: true, written: None };
+        Self { connection, key, session, shared, is_new: true, written: None }
+    }
+
+    /// Serves it, with a first request that has come already if there is one, until it leaves, is ended
+    /// or the server drains, and then what it left in flight.
+    pub(crate) async fn serve(mut self, mut first: Option<Packed>) -> Result<(), TransportError> {
         loop {
-            match peer.next().await {
-                Ok(Next::Request(request)) => peer.answer(request).await?,
-                Ok(Next::IdleTransaction) => peer.session.expire(),
+            let next = match first.take() {
+                Some(request) => Ok(Next::Request(request)),
+                None => self.next().await,
+            };
+            match next {
+                Ok(Next::Request(request)) => self.answer(request).await?,
+                Ok(Next::IdleTransaction) => self.session.expire(),
                 Ok(Next::Drain) => break,
                 Err(error) => {
-                    peer.ended(&error).await;
+                    self.ended(&error).await;
                     return Err(error);
                 }
             }
         }
-        if let Some(connection) = peer.connection {
+        if let Some(connection) = self.connection {
             connection.transport.close().await;
         }
         Ok(())
@@ -97,10 +106,12 @@ impl Peer {
                 None => std::future::pending().await,
             }
         };
+        let Connection { transport, place } = connection(&mut self.connection);
         Ok(tokio::select! {
             biased;
             () = self.shared.context.drain.draining() => Next::Drain,
-            request = transport(&mut self.connection).receive() => Next::Request(request?),
+            () = place.ended() => return Err(TransportError::Ended),
+            request = transport.receive() => Next::Request(request?),
             () = idle => Next::IdleTransaction,
         })
     }
@@ -113,13 +124,22 @@ impl Peer {
         let unpacking = self.shared.packing.unpack(self.key, request.payload);
         let Unpacked { key, incoming } = unpacking.await;
         let envelope = request.envelope;
+        let place = &connection(&mut self.connection).place;
         let Incoming { database, identified, call } = match incoming {
             Ok(incoming) => incoming,
-            Err(fault) => return self.refuse(envelope, &fault).await,
+            Err(fault) => {
+                place.asked();
+                return self.refuse(envelope, &fault).await;
+            }
         };
         let work = match call {
-            Call::Run(request) => Work { database, request },
+            Call::Run(request) => {
+                let target = target(&database);
+                target.as_ref().map_or_else(|_| place.asked(), |target| place.busy(target));
+                Work { database, target, request }
+            }
             Call::HealthCheck => {
+                place.asked();
                 let report = health::report(&self.shared, &database).await;
                 let reply = self.shared.packing.pack(report).await;
                 return self.deliver(envelope, reply, None).await;
@@ -142,22 +162,31 @@ impl Peer {
             let flight = self.shared.resends.begin(key, self.session.in_transaction());
             self.run(work, Some(flight)).await?
         };
-        self.deliver(envelope, reply, again).await
+        let delivered = self.deliver(envelope, reply, again).await;
+        connection(&mut self.connection).place.idle();
+        delivered
     }
 
     /// Runs a request. When the peer leaves meanwhile it goes on alone, as long as it may.
     async fn run(&mut self, work: Work, again: Again) -> Result<(Bytes, Again), TransportError> {
         self.shared.counters.query();
-        let Self { connection, session, shared, .. } = self;
+        let Self { connection: connected, session, shared, .. } = self;
+        let in_transaction = session.in_transaction();
         let (reply, flight, error) = {
             let mut running = pin!(run(shared, session, work));
+            let Connection { transport, place } = connection(connected);
             let error = tokio::select! {
                 biased;
                 reply = &mut running => return Ok((reply, again)),
-                error = transport(connection).left() => error,
+                () = place.ended() => TransportError::Ended,
+                error = transport.left() => error,
             };
-            *connection = None;
+            *connected = None;
             let Some(flight) = again else { return Err(error) };
+            if in_transaction && matches!(error, TransportError::Ended) {
+                flight.lose();
+                return Err(error);
+            }
             let Some(interrupted) = flight.detach() else { return Err(error) };
             tokio::select! {
                 biased;
@@ -171,10 +200,12 @@ impl Peer {
 
     /// Waits for the outcome of the request of which this peer's is the resend.
     async fn join(&mut self, mut joined: Joined<Session>) -> Result<(Bytes, Again), TransportError> {
+        let Connection { transport, place } = connection(&mut self.connection);
         let outcome = tokio::select! {
             biased;
             outcome = joined.outcome() => outcome,
-            error = transport(&mut self.connection).left() => return Err(error),
+            () = place.ended() => return Err(TransportError::Ended),
+            error = transport.left() => return Err(error),
         };
         // Without an outcome the server is being ended, and this peer with it.
         let (flight, outcome) = outcome.ok_or(TransportError::Closed)?;
@@ -206,13 +237,19 @@ impl Peer {
         reply: Bytes,
         again: Again,
     ) -> Result<(), TransportError> {
-        let transport = transport(&mut self.connection);
+        let Connection { transport, place } = connection(&mut self.connection);
         let sent = match transport.left().now_or_never() {
-            None => transport.send(envelope, reply.clone()).await,
+            None => tokio::select! {
+                biased;
+                sent = transport.send(envelope, reply.clone()) => sent,
+                () = place.ended() => Err(TransportError::Ended),
+            },
             Some(error) => Err(error),
         };
         match (&sent, again) {
             (Ok(()), again) => self.written = again.and_then(|flight| flight.written(reply)),
+            // Rolled back with the connection, so its resend does not run outside of it.
+            (Err(TransportError::Ended), Some(flight)) if self.session.in_transaction() => flight.lose(),
             (Err(_), Some(flight)) => flight.finish(self.leave(reply)),
             (Err(_), None) => {}
         }
@@ -224,6 +261,10 @@ impl Peer {
     async fn ended(&mut self, error: &TransportError) {
         let connection = self.connection.take().expect("it ends once");
         let Some(flight) = self.written.take() else { return };
+        if matches!(error, TransportError::Ended) {
+            // It ends in order, after the reply was written.
+            return;
+        }
         if error.is_reset() || connection.transport.is_reset_within(RESET_WAIT).await {
             let left = self.leave(Bytes::new());
             flight.unread(left.session, left.in_transaction);
@@ -231,13 +272,18 @@ impl Peer {
     }
 }
 
-fn transport(connection: &mut Option<Connection>) -> &mut Transport {
-    &mut connection.as_mut().expect("nothing is done for a peer that has left").transport
+fn connection(connection: &mut Option<Connection>) -> &mut Connection {
+    connection.as_mut().expect("nothing is done for a peer that has left")
 }
 
 /// Runs SQL and packs its reply.
 async fn run(shared: &Arc<Shared>, session: &mut Session, work: Work) -> Bytes {
-    let reply = session.run(&work.database, work.request).await.unwrap_or_else(|fault| {
+    let Work { database, target, request } = work;
+    let ran = match target {
+        Ok(target) => session.run(&database, target, request).await,
+        Err(fault) => Err(fault),
+    };
+    let reply = ran.unwrap_or_else(|fault| {
         shared.counters.error();
         ReplyWriter::fault(&fault)
     });

@@ -205,6 +205,11 @@ impl<S> Flight<S> {
         }
     }
 
+    /// The transaction that the request came in is rolled back, and its peer not told: a resend will be.
+    pub(crate) fn lose(self) {
+        self.resends.step(|table, now| table.lose(self.place, now));
+    }
+
     /// The reply was written. Returns what is to be kept until the peer reads it or ends.
     pub(crate) fn written(self, reply: Bytes) -> Option<Self> {
         if !self.place.is_slow(Instant::now().into_std()) {

@@ -108,9 +108,9 @@ impl Session {
     pub(crate) async fn run(
         &mut self,
         database: &str,
+        target: Target,
         request: Result<Request, Fault>,
     ) -> Result<Vec<u8>, Fault> {
-        let target = parse(database)?;
         let Settings { statement_timeout, idle_transaction_timeout, transaction_timeout, .. } =
             self.shared.context.settings;
         let mut deadline = Instant::now() + statement_timeout;
@@ -253,7 +253,8 @@ async fn collect(
     Err(EngineError::Lost)
 }
 
-fn parse(database: &str) -> Result<Target, Fault> {
+/// Which database a name on the wire is.
+pub(crate) fn target(database: &str) -> Result<Target, Fault> {
     if database.is_empty() {
         return Ok(Target::Default);
     }

@@ -1,15 +1,14 @@
 //! What all peers share.
 use crate::curve::Security;
-use crate::doorway::Doorway;
 use crate::entrance::Entrance;
 use crate::packing::Packing;
 use crate::resend::Resends;
 use crate::session::Session;
+use crate::transport::Bounds;
 use rowhouse_engine::SqlPolicy;
-use rowhouse_gateway::{Backups, Gateway};
-use rowhouse_sync::{Drain, Limiter};
+use rowhouse_gateway::{Backups, Clients, Gateway};
+use rowhouse_sync::Drain;
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -27,8 +26,8 @@ pub struct Context {
     pub drain: Drain,
     /// Ends peers at once, interrupting what they run.
     pub abort: CancellationToken,
-    /// The limit of client connections, over all listeners.
-    pub clients: Limiter,
+    /// The client connections of all listeners.
+    pub clients: Clients,
     /// Who is let in.
     pub security: Security,
     /// How peers are served.
@@ -46,8 +45,6 @@ pub struct Settings {
     pub idle_transaction_timeout: Duration,
     /// How long a transaction may last before it is rolled back.
     pub transaction_timeout: Duration,
-    /// The most peers that have not been let in yet; for one more, the oldest has to leave.
-    pub handshake_limit: NonZeroU32,
     /// How long a peer may take for the ZMTP handshake.
     pub handshake_timeout: Duration,
     /// How long a peer may take to read a reply.
@@ -70,7 +67,6 @@ pub(crate) struct Shared {
     pub(crate) context: Context,
     pub(crate) address: SocketAddr,
     pub(crate) entrance: Entrance,
-    pub(crate) doorway: Doorway,
     pub(crate) started: Instant,
     pub(crate) counters: Counters,
     pub(crate) packing: Arc<Packing>,
@@ -95,12 +91,7 @@ impl Shared {
     pub(crate) fn new(context: Context, address: SocketAddr) -> Self {
         let packing = Packing::new(context.settings.max_request_bytes);
         Self {
-            entrance: Entrance::new(
-                context.security.clone(),
-                context.clients.clone(),
-                context.gateway.observer(),
-            ),
-            doorway: Doorway::new(context.settings.handshake_limit),
+            entrance: Entrance::new(context.security.clone(), context.gateway.observer()),
             context,
             address,
             started: Instant::now(),
@@ -109,6 +100,12 @@ impl Shared {
             resends: Resends::new(),
             system: Mutex::new(sysinfo::System::new().ok()),
         }
+    }
+
+    /// What a connection may take.
+    pub(crate) fn bounds(&self) -> Bounds {
+        let Settings { max_request_bytes, handshake_timeout, write_timeout, .. } = self.context.settings;
+        Bounds { max_message_bytes: max_request_bytes, handshake_timeout, write_timeout }
     }
 }
 

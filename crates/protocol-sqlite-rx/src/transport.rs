@@ -2,14 +2,13 @@
 //!
 //! Specification: ZMTP 3.1 (ZeroMQ RFC 37), socket type ROUTER towards REQ, DEALER and ROUTER.
 use crate::codec::Codec;
-use crate::entrance::{Admission, Entrance};
+use crate::entrance::{Admission, Entrance, Ticket, Visitor};
 use crate::reset;
 use bytes::BytesMut;
 use omq_proto::proto::connection::{Connection, ConnectionConfig, Event, Role};
 use omq_proto::{AuthenticationResult, Message, SocketType};
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -88,6 +87,9 @@ pub(crate) enum TransportError {
     /// Others came, and the peer had not been let in yet.
     #[error("peer had to leave for others before it was let in")]
     Crowded,
+    /// An operator closed the connection.
+    #[error("an operator closed the connection")]
+    Ended,
     /// The peer's key was taken off the list.
     #[error("peer's key was revoked")]
     Revoked,
@@ -117,12 +119,12 @@ impl TransportError {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
     /// Does the ZMTP handshake, and lets the peer in or not.
-    pub(crate) async fn accept(
+    pub(crate) async fn accept<T: Ticket>(
         stream: S,
-        from: SocketAddr,
+        visitor: Visitor<T>,
         entrance: &Entrance,
         bounds: Bounds,
-    ) -> Result<(Self, Admission), TransportError> {
+    ) -> Result<(Self, Admission<T::Place>), TransportError> {
         let Bounds { max_message_bytes, handshake_timeout, write_timeout } = bounds;
         let config = ConnectionConfig::new(Role::Server, SocketType::Router)
             .max_message_size(max_message_bytes.saturating_add(FRAMING_ALLOWANCE))
@@ -133,24 +135,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
         let pieces_max = PIECES_MAX + max_message_bytes / PIECE_BYTES;
         let (pieces_left, ahead) = (pieces_max, VecDeque::new());
         let mut this = Self { stream, codec, buffer, pieces_left, pieces_max, ahead, write_timeout };
-        let admission = timeout(handshake_timeout, this.shake_hands(from, entrance))
+        let admission = timeout(handshake_timeout, this.shake_hands(visitor, entrance))
             .await
             .map_err(|_| TransportError::TooSlow("shake hands"))??;
         Ok((this, admission))
     }
 
-    async fn shake_hands(
+    async fn shake_hands<T: Ticket>(
         &mut self,
-        from: SocketAddr,
+        visitor: Visitor<T>,
         entrance: &Entrance,
-    ) -> Result<Admission, TransportError> {
+    ) -> Result<Admission<T::Place>, TransportError> {
+        let mut visitor = Some(visitor);
         let mut admission = None;
         let mut read = 0;
         loop {
             self.flush().await?;
             let codec = self.codec.here().await?;
             if let Some(request) = codec.take_authentication_request() {
-                let decision = entrance.decide(request.peer(), from).await;
+                let Some(visitor) = visitor.take() else { return Err(TransportError::Uninvited) };
+                let decision = entrance.decide(request.peer(), visitor).await;
                 let (answer, let_in) = match decision {
                     Ok(let_in) => (AuthenticationResult::allow(), Some(let_in)),
                     Err(answer) => (answer, None),

@@ -3,10 +3,10 @@ use crate::config::Config;
 use crate::observe::Log;
 use rowhouse_engine::Engine;
 use rowhouse_engine_sqlite::{Config as SqliteConfig, Executor, ExecutorConfig, Limits, SqliteEngine};
-use rowhouse_gateway::{BackupParts, Backups, Gateway, Parts, StartError};
-use rowhouse_protocol_sqlite_rx::curve::{AllowedClients, AllowedError, Clients, KeyError, Security};
+use rowhouse_gateway::{BackupParts, Backups, Clients, ClientsParts, Gateway, Journal, Parts, StartError};
+use rowhouse_protocol_sqlite_rx::curve::{self, AllowedClients, AllowedError, KeyError, Security};
 use rowhouse_protocol_sqlite_rx::{Context, Settings};
-use rowhouse_sync::{Drain, Limiter};
+use rowhouse_sync::Drain;
 use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -35,9 +35,11 @@ pub enum SecurityError {
     Clients(#[from] AllowedError),
 }
 
-/// The gateway and the threads that run its SQL.
+/// The gateway, who is connected to it, and the threads that run its SQL.
 #[derive(Debug)]
 pub(crate) struct Composed {
+    pub(crate) clients: Clients,
+    pub(crate) journal: Journal,
     pub(crate) gateway: Gateway,
     pub(crate) backups: Option<Backups>,
     pub(crate) executor: Executor,
@@ -50,11 +52,18 @@ pub(crate) async fn gateway(config: &Config) -> Result<Composed, ComposeError> {
     let log = Arc::new(Log::default());
     let parts = Parts { catalog, engine: engine.clone(), observer: log.clone(), limits: config.limits };
     let gateway = Gateway::start(parts).await?;
+    let journal = Journal::in_memory();
+    let clients = Clients::new(ClientsParts {
+        limit: config.client_limit,
+        handshake_limit: config.handshake_limit,
+        observer: log.clone(),
+        journal: journal.clone(),
+    });
     let backups = config.backups.clone().map(|plan| {
         let (catalog, gateway) = (config.catalog.clone(), Some(gateway.clone()));
         Backups::new(BackupParts { plan, catalog, engine, observer: log, gateway })
     });
-    Ok(Composed { gateway, backups, executor })
+    Ok(Composed { clients, journal, gateway, backups, executor })
 }
 
 /// The engine, and the threads that run its SQL.
@@ -85,8 +94,8 @@ pub(crate) fn security(config: &Config) -> Result<Security, SecurityError> {
     let Some(curve) = &config.curve else { return Ok(Security::Plain) };
     let keys = curve.keys.load()?;
     let clients = match curve.listed_only {
-        true => Clients::Listed(Arc::new(AllowedClients::load(curve.keys.clients())?)),
-        false => Clients::Any,
+        true => curve::Clients::Listed(Arc::new(AllowedClients::load(curve.keys.clients())?)),
+        false => curve::Clients::Any,
     };
     Ok(Security::Curve(keys, clients))
 }
@@ -101,7 +110,6 @@ fn temporary(data_directory: &Path) -> PathBuf {
 pub(crate) fn sqlite_rx(
     config: &Config,
     composed: &Composed,
-    clients: &Limiter,
     security: Security,
     stop: (&Drain, &CancellationToken),
 ) -> Context {
@@ -111,14 +119,13 @@ pub(crate) fn sqlite_rx(
         backups: composed.backups.clone(),
         drain: drain.clone(),
         abort: abort.clone(),
-        clients: clients.clone(),
+        clients: composed.clients.clone(),
         security,
         settings: Settings {
             policy: config.sql_policy,
             statement_timeout: config.statement_timeout,
             idle_transaction_timeout: config.idle_transaction_timeout,
             transaction_timeout: config.transaction_timeout,
-            handshake_limit: config.handshake_limit,
             handshake_timeout: config.handshake_timeout,
             write_timeout: config.write_timeout,
             max_request_bytes: config.max_request_bytes,

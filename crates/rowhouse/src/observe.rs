@@ -112,7 +112,7 @@ impl Log {
             }
             Event::HandshakesCrowded { from, limit } => {
                 if let Some(suppressed) = word("crowded") {
-                    tracing::warn!(%from, %limit, suppressed, "handshake_limit reached: the oldest of the address with the most was dropped");
+                    tracing::warn!(%from, %limit, suppressed, "of those who have not said who they are, the oldest of the address with the most was dropped for a newcomer");
                 }
             }
             _ => {}

@@ -5,14 +5,13 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// The limit of open files does not suffice.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the limit of open files is {limit}, but max_connections {databases}, a client limit of {clients} and a handshake_limit of {handshakes} may need {needed}: raise the limit (ulimit -Hn), or lower one of them"
+    "the limit of open files is {limit}, but max_connections {databases} and a client limit of {clients} may need {needed}: raise the limit (ulimit -Hn), or lower one of them"
 )]
 pub struct OpenFilesError {
     limit: u64,
     needed: u64,
     databases: u32,
     clients: u32,
-    handshakes: u32,
 }
 
 /// Raises the soft limit of open files to the hard one, and checks that it suffices.
@@ -35,7 +34,6 @@ fn suffices(config: &Config, limit: Option<u64>) -> Result<(), OpenFilesError> {
             needed,
             databases: config.limits.max_connections.get(),
             clients: config.client_limit.get(),
-            handshakes: config.handshake_limit.get(),
         }),
         _ => Ok(()),
     }

@@ -3,10 +3,10 @@ use crate::compose::{self, ComposeError, Composed, SecurityError};
 use crate::config::{Config, ConfigError, Layers};
 use crate::life::{InForce, InForceParts, LogLevel, Parts, Source};
 use crate::state::{State, StateError};
-use rowhouse_gateway::{Backups, Gateway, Journal, Schedule};
+use rowhouse_gateway::{Backups, Clients, Gateway, Journal, Schedule};
 use rowhouse_protocol_sqlite_rx::curve::Security;
 use rowhouse_protocol_sqlite_rx::{BindError, Listener};
-use rowhouse_sync::{Drain, Limiter};
+use rowhouse_sync::Drain;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -149,8 +149,7 @@ impl Server {
         warnings.extend(exposure(address, &security));
         let composed = compose::gateway(&config).await?;
         let (drain, abort, tasks) = (Drain::new(), CancellationToken::new(), TaskTracker::new());
-        let clients = Limiter::new(config.client_limit, 0);
-        let context = compose::sqlite_rx(&config, &composed, &clients, security.clone(), (&drain, &abort));
+        let context = compose::sqlite_rx(&config, &composed, security.clone(), (&drain, &abort));
         tasks.spawn(socket.serve(context));
         let schedule = composed.backups.clone().map(Schedule::start);
         let listeners = vec![Listening { protocol: "sqlite_rx", address }];
@@ -158,7 +157,7 @@ impl Server {
             source,
             read: (layers, config.clone()),
             effect: Box::new(Parts { log }),
-            journal: Journal::in_memory(),
+            journal: composed.journal.clone(),
         });
         Ok(Running {
             listeners,
@@ -347,6 +346,16 @@ impl Running {
     /// The door to databases, for use inside this process.
     pub fn gateway(&self) -> &Gateway {
         &self.composed.gateway
+    }
+
+    /// The client connections, and their limit.
+    pub fn clients(&self) -> &Clients {
+        &self.composed.clients
+    }
+
+    /// What administration did.
+    pub fn journal(&self) -> &Journal {
+        &self.composed.journal
     }
 
     /// The backups of the databases, if there is a place for them.

@@ -33,13 +33,9 @@ impl Guest {
         self.0.seat.id
     }
 
-    /// Waits until this one has to leave: for a newcomer, or because an operator closed it.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future loses nothing.
-    pub async fn sent_away(&self) {
-        self.0.seat.end.cancelled().await;
+    /// Resolves when this one has to leave: for a newcomer, or because an operator closes it.
+    pub fn sent_away(&self) -> WaitForCancellationFutureOwned {
+        self.0.seat.end.clone().cancelled_owned()
     }
 
     /// The client has said who it is; `who` is what it has proved, such as its key.
@@ -67,6 +63,11 @@ impl Place {
     /// Resolves when an operator closes the connection; the future may outlive the place.
     pub fn ended(&self) -> WaitForCancellationFutureOwned {
         self.0.seat.end.clone().cancelled_owned()
+    }
+
+    /// A request came that concerns no database, and was answered.
+    pub fn asked(&self) {
+        self.0.seat.asked();
     }
 
     /// A request for this database begins.

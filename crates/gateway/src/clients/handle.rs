@@ -53,7 +53,7 @@ pub struct ClientsStatus {
 
 /// As many clients are connected as may be.
 #[derive(Debug, thiserror::Error)]
-#[error("as many clients as {limit} are connected already")]
+#[error("the client limit of {limit} connections is reached")]
 pub struct ClientsFull {
     /// The limit in force.
     pub limit: NonZeroU32,
@@ -114,15 +114,24 @@ impl Clients {
         })
     }
 
-    /// The same for somebody who was refused before, and has not been told yet: not counted, not logged.
+    /// The same for somebody who was refused before and has the word still: neither counted nor told
+    /// to operators again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Clients::admit`]; the word stays his.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Clients::admit`].
     pub async fn admit_after_all(
         &self,
         protocol: &'static str,
         from: SocketAddr,
-        word: Word,
+        _word: &Word,
     ) -> Result<Guest, ClientsFull> {
         let admitted = self.try_admit(protocol, from).await;
-        admitted.map_err(|(limit, active)| ClientsFull { limit, active, word: Some(word) })
+        admitted.map_err(|(limit, active)| ClientsFull { limit, active, word: None })
     }
 
     async fn try_admit(&self, protocol: &'static str, from: SocketAddr) -> Result<Guest, (NonZeroU32, u32)> {
@@ -271,9 +280,7 @@ impl Reportable for ClientsFull {
     }
 
     fn hint(&self) -> Option<String> {
-        Some(
-            "try again later, or ask the operator to raise the client limit (rowhouse manager PORT increase)"
-                .to_owned(),
-        )
+        let hint = "try again later, or ask the operator to raise the limit (rowhouse manager PORT increase)";
+        Some(hint.to_owned())
     }
 }

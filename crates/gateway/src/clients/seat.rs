@@ -89,6 +89,12 @@ impl Seat {
         }
     }
 
+    /// A request was answered that concerns no database.
+    pub(super) fn asked(&self) {
+        self.requests.fetch_add(1, Relaxed);
+        self.changed.store(self.now(), Relaxed);
+    }
+
     /// A request begins.
     pub(super) fn busy(&self, target: &Target) {
         let unlike = {

@@ -262,6 +262,13 @@ impl<S> Table<S> {
         self.keep(place.key, flight, now);
     }
 
+    /// Gives up a flight whose peer was ended; if it came in a transaction, its resend must learn so.
+    pub(super) fn lose(&mut self, place: Place, now: Instant) {
+        let Some(flight) = self.remove(place.key, place.id) else { return };
+        let (interrupt, _nobody_waits) = oneshot::channel();
+        self.give_up(place.key, Flight { state: State::Detached(interrupt), ..flight }, now);
+    }
+
     /// Forgets a flight: its peer has the reply, or nobody will ask for it.
     pub(super) fn forget(&mut self, place: Place) {
         if let Some(flight) = self.remove(place.key, place.id) {

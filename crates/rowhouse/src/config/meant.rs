@@ -138,11 +138,11 @@ impl Config {
         const PER_DATABASE: u64 = 3;
         // Each client may use one more connection, with a socket, a file and its log.
         const PER_CLIENT: u64 = 3;
-        const RESERVE: u64 = 64;
+        // The files of the server itself, and 64 clients that are told that they are too many.
+        const RESERVE: u64 = 128;
         let databases =
             u64::from(self.limits.max_connections.get()) + self.catalog.configured().count() as u64;
-        let handshakes = u64::from(self.handshake_limit.get());
-        databases * PER_DATABASE + u64::from(self.client_limit.get()) * PER_CLIENT + handshakes + RESERVE
+        databases * PER_DATABASE + u64::from(self.client_limit.get()) * PER_CLIENT + RESERVE
     }
 }
 

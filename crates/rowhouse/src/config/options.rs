@@ -223,7 +223,7 @@ pub const OPTIONS: &[Opt] = &[
         "handshake_limit",
         Kind::Integer(1, 100_000),
         "512",
-        "The most connections that have not said who they are; for one more, the oldest of the address with the most is dropped.",
+        "The most clients that have not said who they are, beside a quarter of LIMIT; for one more, the oldest of the address with the most is dropped.",
     ),
     opt("handshake_timeout", Kind::Duration, "10s", "How long a client may take to say who it is."),
     opt("write_timeout", Kind::Duration, "30s", "How long a client may take to read a reply."),

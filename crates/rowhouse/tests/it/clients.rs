@@ -64,6 +64,15 @@ fn who_connects_and_says_nothing_keeps_no_client_out() {
 }
 
 #[test]
+fn one_client_too_many_is_told_so_and_served_as_soon_as_there_is_room() {
+    let Some(python) = Python::find() else { return };
+    let home = Home::new();
+    let server = Server::start(&home, &["3"]);
+    python.script("full.py", &[server.address(), "3"]);
+    server.stop();
+}
+
+#[test]
 fn a_hundred_first_requests_for_one_name_create_it_once_and_all_succeed() {
     let Some(python) = Python::find() else { return };
     let home = Home::new();
