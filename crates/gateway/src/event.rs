@@ -142,6 +142,20 @@ pub enum Event<'a> {
     },
     /// Something about the journal of administration itself.
     Journal(JournalEvent<'a>),
+    /// So many clients are connected that the limit is near. Told once until it is not any longer.
+    ClientUsageHigh {
+        /// Clients connected.
+        active: u32,
+        /// The limit.
+        limit: NonZeroU32,
+    },
+    /// The limit of clients is not near any longer.
+    ClientUsageNormal {
+        /// Clients connected.
+        active: u32,
+        /// The limit.
+        limit: NonZeroU32,
+    },
     /// Databases are opened again soon after they were evicted. Told once a minute at most.
     Thrashing {
         /// How many openings were such.

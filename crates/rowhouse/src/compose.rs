@@ -1,6 +1,6 @@
 //! What the server is made of: the one place that knows which engines and protocols exist.
 use crate::config::Config;
-use crate::observe::Log;
+use crate::observe::Everybody;
 use rowhouse_engine::Engine;
 use rowhouse_engine_sqlite::{Config as SqliteConfig, Executor, ExecutorConfig, Limits, SqliteEngine};
 use rowhouse_gateway::{BackupParts, Backups, Clients, ClientsParts, Gateway, Journal, Parts, StartError};
@@ -40,6 +40,7 @@ pub enum SecurityError {
 pub(crate) struct Composed {
     pub(crate) clients: Clients,
     pub(crate) journal: Journal,
+    pub(crate) observer: Arc<Everybody>,
     pub(crate) gateway: Gateway,
     pub(crate) backups: Option<Backups>,
     pub(crate) executor: Executor,
@@ -49,21 +50,22 @@ pub(crate) struct Composed {
 pub(crate) async fn gateway(config: &Config) -> Result<Composed, ComposeError> {
     let (engine, executor) = engine(config)?;
     let catalog = config.catalog.clone();
-    let log = Arc::new(Log::default());
-    let parts = Parts { catalog, engine: engine.clone(), observer: log.clone(), limits: config.limits };
+    let observer = Arc::new(Everybody::default());
+    let parts = Parts { catalog, engine: engine.clone(), observer: observer.clone(), limits: config.limits };
     let gateway = Gateway::start(parts).await?;
     let journal = Journal::in_memory();
     let clients = Clients::new(ClientsParts {
         limit: config.client_limit,
         handshake_limit: config.handshake_limit,
-        observer: log.clone(),
+        observer: observer.clone(),
         journal: journal.clone(),
     });
     let backups = config.backups.clone().map(|plan| {
         let (catalog, gateway) = (config.catalog.clone(), Some(gateway.clone()));
-        Backups::new(BackupParts { plan, catalog, engine, observer: log, gateway })
+        let hears = observer.clone();
+        Backups::new(BackupParts { plan, catalog, engine, observer: hears, gateway })
     });
-    Ok(Composed { clients, journal, gateway, backups, executor })
+    Ok(Composed { clients, journal, observer, gateway, backups, executor })
 }
 
 /// The engine, and the threads that run its SQL.

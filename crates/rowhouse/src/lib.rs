@@ -38,7 +38,7 @@ pub use banner::Banner;
 pub use compose::{ComposeError, SecurityError};
 pub use directory::{Directory, DirectoryError};
 pub use maintenance::{Maintenance, MaintenanceError};
-pub use observe::Log;
+pub use observe::{Log, Metrics};
 pub use open_files::{OpenFilesError, raise as raise_open_files};
 pub use rowhouse_protocol_sqlite_rx::curve;
 pub use server::{Listening, Running, Server, ServerBuilder, StartError, StopError};

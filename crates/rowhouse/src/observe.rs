@@ -4,8 +4,11 @@
 //! What clients can bring about again and again is said in moderation, and what was left unsaid is
 //! counted in `suppressed`: no client fills the disk by being refused.
 mod journal;
+mod limit;
+mod metrics;
 mod moderation;
 
+pub use metrics::Metrics;
 use moderation::Moderation;
 use rowhouse_gateway::{CloseReason, Event, Observer, Refusal};
 use rowhouse_types::{ErrorCode, Target};
@@ -16,6 +19,20 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Default)]
 pub struct Log {
     moderation: Moderation,
+}
+
+/// All who hear of what happens.
+#[derive(Debug, Default)]
+pub(crate) struct Everybody {
+    log: Log,
+    metrics: Metrics,
+}
+
+impl Everybody {
+    /// What was counted.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
 }
 
 impl Observer for Log {
@@ -79,8 +96,20 @@ impl Observer for Log {
                 "thrashing: databases are opened again soon after they were evicted; raise max_connections",
             ),
             Event::Journal(event) => journal::say(event),
+            Event::ClientLimitChanged { .. }
+            | Event::ClientLimitKept { .. }
+            | Event::ClientEnded { .. }
+            | Event::ClientUsageHigh { .. }
+            | Event::ClientUsageNormal { .. } => limit::say(event, &self.moderation),
             event => tracing::info!(?event, "event"),
         }
+    }
+}
+
+impl Observer for Everybody {
+    fn observe(&self, event: &Event<'_>) {
+        self.log.observe(event);
+        self.metrics.observe(event);
     }
 }
 

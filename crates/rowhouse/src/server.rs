@@ -1,7 +1,7 @@
 //! A server: configured, started, running, shut down.
 use crate::compose::{self, ComposeError, Composed, SecurityError};
 use crate::config::{Config, ConfigError, Layers};
-use crate::life::{InForce, InForceParts, LogLevel, Parts, Source};
+use crate::life::{InForce, InForceParts, LogLevel, Parts, Source, Watch};
 use crate::state::{State, StateError};
 use rowhouse_gateway::{Backups, Clients, Gateway, Journal, Schedule};
 use rowhouse_protocol_sqlite_rx::curve::Security;
@@ -153,17 +153,23 @@ impl Server {
         tasks.spawn(socket.serve(context));
         let schedule = composed.backups.clone().map(Schedule::start);
         let listeners = vec![Listening { protocol: "sqlite_rx", address }];
-        let in_force = InForce::new(InForceParts {
+        let in_force = Arc::new(InForce::new(InForceParts {
             source,
             read: (layers, config.clone()),
-            effect: Box::new(Parts { log }),
+            effect: Box::new(Parts { log, clients: composed.clients.clone() }),
             journal: composed.journal.clone(),
-        });
+        }));
+        let watch = Watch {
+            clients: composed.clients.clone(),
+            observer: composed.observer.clone(),
+            in_force: in_force.clone(),
+        };
+        tasks.spawn(until_drained(drain.clone(), watch.run()));
         Ok(Running {
             listeners,
             warnings,
             config,
-            in_force: Arc::new(in_force),
+            in_force,
             security,
             composed,
             schedule,
@@ -172,6 +178,14 @@ impl Server {
             tasks,
             state,
         })
+    }
+}
+
+/// Runs something for as long as the server takes new work.
+async fn until_drained(drain: Drain, work: impl Future<Output = ()>) {
+    tokio::select! {
+        () = work => {}
+        () = drain.draining() => {}
     }
 }
 

@@ -2,6 +2,7 @@
 use super::curve::Curve;
 use super::error::ConfigError;
 use super::layers::{Layers, Origin};
+use crate::life::Autoscale;
 use rowhouse_engine::{Location, SqlPolicy};
 use rowhouse_engine_sqlite::Synchronous;
 use rowhouse_gateway::{Catalog, Dynamic, Limits, Plan, PoolLimits, Spec};
@@ -18,6 +19,10 @@ pub struct Config {
     pub port: u16,
     /// The most clients connected at once.
     pub client_limit: NonZeroU32,
+    /// Whether signals change that.
+    pub signal_limits: bool,
+    /// How that follows its usage, if it does.
+    pub autoscale: Option<Autoscale>,
     /// Where sqlite_rx clients are served.
     pub tcp_address: Option<SocketAddr>,
     /// Whether a taken port is skipped with a warning rather than an error.
@@ -104,6 +109,8 @@ impl Config {
         Ok(Self {
             port: narrow(layers.integer("port")?),
             client_limit: positive(layers.integer("client_limit")?),
+            signal_limits: layers.boolean("signal_limits")?,
+            autoscale: autoscale(layers)?,
             tcp_address,
             skip_taken_ports: layers.origin("tcp_address") == Origin::Dev,
             backups: super::backups::plan(layers, data_directory.as_deref(), &catalog)?,
@@ -142,7 +149,10 @@ impl Config {
         const RESERVE: u64 = 128;
         let databases =
             u64::from(self.limits.max_connections.get()) + self.catalog.configured().count() as u64;
-        databases * PER_DATABASE + u64::from(self.client_limit.get()) * PER_CLIENT + RESERVE
+        // As many as there may be without anybody raising the limit.
+        let scaled = self.autoscale.map_or(0, |plan| plan.max.get());
+        let clients = self.client_limit.get().max(scaled);
+        databases * PER_DATABASE + u64::from(clients) * PER_CLIENT + RESERVE
     }
 }
 
@@ -179,6 +189,34 @@ fn catalog(layers: &Layers, data_directory: Option<&Path>) -> Result<Catalog, Co
         map.into_iter().map(|(name, text)| Spec { target: Target::Named(name), location: place(&text) });
     Catalog::new([default].into_iter().chain(named), dynamic)
         .map_err(|error| ConfigError::Conflict(format!("database_map: {error}")))
+}
+
+/// How the limit of clients follows its usage; `None` where it does not.
+fn autoscale(layers: &Layers) -> Result<Option<Autoscale>, ConfigError> {
+    let plan = Autoscale {
+        min: positive(layers.integer("autoscale_min")?),
+        max: positive(layers.integer("autoscale_max")?),
+        up_at: narrow(layers.integer("autoscale_up_at")?),
+        down_at: narrow(layers.integer("autoscale_down_at")?),
+        step_up: positive(layers.integer("autoscale_step_up")?),
+        step_down: positive(layers.integer("autoscale_step_down")?),
+        interval: layers.duration("autoscale_interval")?,
+        cooldown: layers.duration("autoscale_cooldown")?,
+    };
+    let conflict = |low: &str, rule: &str, high: &str| {
+        let (low_origin, high_origin) = (layers.origin(low), layers.origin(high));
+        let message = format!(
+            "{low} ({low_origin}) must {rule} {high} ({high_origin}): lower the one or raise the other"
+        );
+        Err(ConfigError::Conflict(message))
+    };
+    if plan.max < plan.min {
+        return conflict("autoscale_min", "not be above", "autoscale_max");
+    }
+    if plan.up_at <= plan.down_at {
+        return conflict("autoscale_down_at", "be below", "autoscale_up_at");
+    }
+    Ok(layers.boolean("autoscale")?.then_some(plan))
 }
 
 fn limits(layers: &Layers) -> Result<Limits, ConfigError> {

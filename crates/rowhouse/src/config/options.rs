@@ -59,6 +59,43 @@ pub const OPTIONS: &[Opt] = &[
         "The most clients connected at once, over all listeners.",
     )
     .live(),
+    opt(
+        "signal_limits",
+        Kind::Boolean,
+        "true",
+        "Whether SIGUSR1 raises LIMIT by 100 and SIGUSR2 lowers it by 100.",
+    )
+    .live(),
+    opt("autoscale", Kind::Boolean, "false", "Whether LIMIT follows its usage.").live(),
+    opt("autoscale_min", Kind::Integer(1, 1_000_000), "100", "The lowest LIMIT that autoscale sets.").live(),
+    opt("autoscale_max", Kind::Integer(1, 1_000_000), "10000", "The highest LIMIT that autoscale sets.")
+        .live(),
+    opt(
+        "autoscale_up_at",
+        Kind::Integer(1, 100),
+        "80",
+        "Above so many percent of LIMIT in use, autoscale raises it.",
+    )
+    .live(),
+    opt(
+        "autoscale_down_at",
+        Kind::Integer(0, 99),
+        "30",
+        "Below so many percent of LIMIT in use, autoscale lowers it.",
+    )
+    .live(),
+    opt("autoscale_step_up", Kind::Integer(1, 1_000_000), "200", "By how many autoscale raises LIMIT.")
+        .live(),
+    opt("autoscale_step_down", Kind::Integer(1, 1_000_000), "100", "By how many autoscale lowers LIMIT.")
+        .live(),
+    opt("autoscale_interval", Kind::Duration, "60s", "How often autoscale looks at the usage.").live(),
+    opt(
+        "autoscale_cooldown",
+        Kind::Duration,
+        "60s",
+        "How long after a change of autoscale's the next one comes at the earliest.",
+    )
+    .live(),
     opt("tcp_address", Kind::Address, "", "Where sqlite_rx clients are served; without it they are not."),
     opt("data_directory", Kind::Path, "", "Where databases opened by name live, and the server's state."),
     opt("default_database", Kind::Database, ":memory:", "The database of requests that name none."),

@@ -1,16 +1,21 @@
 //! What the process does while it serves: it obeys signals and tells the service manager.
 use super::in_force::{ChangeError, InForce, Outcome};
 use super::notify::Notify;
-use super::signals::{Arrived, Heard, Next, Sender};
+use super::signals::{Arrived, Heard, Next, Order, Sender};
 use crate::server::Running;
-use rowhouse_gateway::{Cause, Interface};
+use rowhouse_gateway::{Cause, Change, Clients, Interface};
 use std::convert::Infallible;
+use std::num::NonZeroU32;
 use std::sync::Arc;
+
+/// By how many one signal changes the client limit.
+const STEP: NonZeroU32 = NonZeroU32::new(100).expect("not zero");
 
 /// A process that serves.
 #[derive(Debug)]
 pub struct Life {
     in_force: Arc<InForce>,
+    clients: Clients,
     notify: Notify,
     status: String,
 }
@@ -24,7 +29,8 @@ impl Life {
             running.listeners().iter().map(|on| format!("tcp://{}", on.address)).collect();
         let (notify, status) = (Notify::from_environment(), format!("serving on {}", listeners.join(", ")));
         notify.ready(&status);
-        Self { in_force: running.in_force().clone(), notify, status }
+        let (in_force, clients) = (running.in_force().clone(), running.clients().clone());
+        Self { in_force, clients, notify, status }
     }
 
     /// Obeys until a signal asks to stop, whose name is returned.
@@ -58,9 +64,25 @@ impl Life {
         self.notify.ready(&self.status);
     }
 
+    /// Changes the client limit, once for each signal. The limit itself tells and records what comes of it.
     fn obey(&self, arrived: &Arrived) {
-        let Arrived { order, sender, .. } = arrived;
-        tracing::warn!(signal = order.signal(), by = %sender, "signal ignored");
+        let Arrived { order, times, sender } = arrived;
+        let signal = order.signal();
+        if !self.in_force.config().signal_limits {
+            tracing::warn!(signal, times, by = %sender, "signal ignored: signal_limits is off");
+            return;
+        }
+        for _ in 0..*times {
+            let cause = Cause::new(Interface::Signal, sender.to_string()).because(signal);
+            let change = match order {
+                Order::Raise => Change::Increase(STEP),
+                Order::Lower => Change::Decrease { amount: STEP, drain: false },
+            };
+            if self.clients.change(change, cause).is_err() {
+                // What one signal may not, those with it may not either.
+                return;
+            }
+        }
     }
 }
 

@@ -18,19 +18,11 @@ type Read = dyn Fn() -> Result<Layers, ConfigError> + Send + Sync;
 
 /// What makes changes take effect.
 pub(crate) trait Effect: fmt::Debug + Send + Sync {
-    /// Puts what differs between two configurations in force, and says why what was not.
-    fn apply(&self, change: &Change<'_>) -> Vec<Unchanged>;
+    /// Puts what the second configuration has otherwise than the first in force, and says why what was not.
+    fn apply(&self, change: (&Config, &Config), cause: &Cause) -> Vec<Unchanged>;
 
     /// The options that others change as well, with what is in force of them.
     fn changed_elsewhere(&self) -> Vec<(&'static str, Json)>;
-}
-
-/// A change of the configuration, checked already.
-#[derive(Debug)]
-pub(crate) struct Change<'a> {
-    pub(crate) before: &'a Config,
-    pub(crate) after: &'a Config,
-    pub(crate) cause: &'a Cause,
 }
 
 /// An option that keeps its value.
@@ -262,8 +254,7 @@ impl InForce {
         if state.config.files_needed() < config.files_needed() {
             crate::open_files::check(&config)?;
         }
-        let change = Change { before: &state.config, after: &config, cause };
-        let refused = self.effect.apply(&change);
+        let refused = self.effect.apply((&state.config, &config), cause);
         for refused in &refused {
             after.take(refused.key, &state.layers);
         }
@@ -284,14 +275,15 @@ impl InForce {
     /// Tells of a change; that of the client limit has been told by the limit itself.
     fn tell(&self, changed: &Changed, cause: &Cause) {
         let Changed { key, from, to } = changed;
+        if *key == "client_limit" {
+            return;
+        }
         let (source, by) = (cause.interface.as_str(), &cause.who);
         tracing::info!(option = key, %from, %to, source, by, "configuration changed");
-        if *key != "client_limit" {
-            let action = if *key == "log_level" { Action::LogLevel } else { Action::Config };
-            let (from, to) = (Some(format!("{key} = {from}")), Some(format!("{key} = {to}")));
-            // Whether it is safe on disk concerns the journal: the change is in force.
-            drop(self.journal.record(Entry { from, to, ..Entry::of(action, cause.clone()) }));
-        }
+        let action = if *key == "log_level" { Action::LogLevel } else { Action::Config };
+        let (from, to) = (Some(format!("{key} = {from}")), Some(format!("{key} = {to}")));
+        // Whether it is safe on disk concerns the journal: the change is in force.
+        drop(self.journal.record(Entry { from, to, ..Entry::of(action, cause.clone()) }));
     }
 
     fn record(&self, action: Action, cause: &Cause, outcome: Result<String, &ChangeError>) {

@@ -5,6 +5,7 @@ mod in_force;
 mod log_level;
 mod notify;
 mod signals;
+mod watch;
 
 pub use course::Life;
 pub(crate) use effect::Parts;
@@ -13,3 +14,5 @@ pub use in_force::{ChangeError, Changed, InForce, OptionInForce, Outcome, Source
 pub use log_level::{BadFilter, LogLevel, parse as parse_filter};
 pub use notify::Notify;
 pub use signals::{Arrived, Heard, Next, Order, Sender, Signals};
+pub use watch::Autoscale;
+pub(crate) use watch::Watch;

@@ -22,6 +22,7 @@ mod library;
 mod log;
 mod manager;
 mod manager_answers;
+mod notify;
 mod packaging;
 mod room;
 mod scenarios;

@@ -19,10 +19,10 @@ struct Fake {
 }
 
 impl Effect for Fake {
-    fn apply(&self, change: &Change<'_>) -> Vec<Unchanged> {
+    fn apply(&self, (_, after): (&Config, &Config), _: &Cause) -> Vec<Unchanged> {
         let refused = *self.refuses.lock().expect("no panic");
         if refused != Some("client_limit") {
-            self.elsewhere.store(change.after.client_limit.get(), Ordering::Relaxed);
+            self.elsewhere.store(after.client_limit.get(), Ordering::Relaxed);
         }
         refused.map(|key| Unchanged { key, reason: format!("{key} is refused") }).into_iter().collect()
     }

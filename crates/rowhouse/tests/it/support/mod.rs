@@ -5,7 +5,7 @@ mod home;
 mod python;
 mod server;
 
-pub(crate) use bounded::{await_line, finish};
+pub(crate) use bounded::{PATIENCE, await_line, finish};
 pub(crate) use client::Client;
 pub(crate) use home::{Home, ended, text};
 pub(crate) use python::{Python, repository};
