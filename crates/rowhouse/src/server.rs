@@ -1,9 +1,10 @@
 //! A server: configured, started, running, shut down.
 use crate::compose::{self, ComposeError, Composed, SecurityError};
 use crate::config::{Config, ConfigError, Layers};
-use crate::life::{InForce, InForceParts, LogLevel, Parts, Source, Watch};
+use crate::life::{Attendant, InForce, InForceParts, LogLevel, Parts, Source, Watch};
 use crate::state::{State, StateError};
 use rowhouse_gateway::{Backups, Clients, Gateway, Journal, Schedule};
+use rowhouse_management::Operator;
 use rowhouse_protocol_sqlite_rx::curve::Security;
 use rowhouse_protocol_sqlite_rx::{BindError, Listener};
 use rowhouse_sync::Drain;
@@ -39,6 +40,7 @@ pub struct Running {
     warnings: Vec<String>,
     config: Config,
     in_force: Arc<InForce>,
+    operator: Arc<Attendant>,
     security: Security,
     composed: Composed,
     schedule: Option<Schedule>,
@@ -156,9 +158,16 @@ impl Server {
         let in_force = Arc::new(InForce::new(InForceParts {
             source,
             read: (layers, config.clone()),
-            effect: Box::new(Parts { log, clients: composed.clients.clone() }),
+            effect: Box::new(Parts { log: log.clone(), clients: composed.clients.clone() }),
             journal: composed.journal.clone(),
         }));
+        let operator = Arc::new(Attendant {
+            in_force: in_force.clone(),
+            log,
+            observer: composed.observer.clone(),
+            journal: composed.journal.clone(),
+            drain: drain.clone(),
+        });
         let watch = Watch {
             clients: composed.clients.clone(),
             observer: composed.observer.clone(),
@@ -170,6 +179,7 @@ impl Server {
             warnings,
             config,
             in_force,
+            operator,
             security,
             composed,
             schedule,
@@ -360,6 +370,11 @@ impl Running {
     /// The door to databases, for use inside this process.
     pub fn gateway(&self) -> &Gateway {
         &self.composed.gateway
+    }
+
+    /// What management asks of this server.
+    pub fn operator(&self) -> Arc<dyn Operator> {
+        self.operator.clone()
     }
 
     /// The client connections, and their limit.

@@ -1,6 +1,6 @@
 //! How a change of the configuration takes effect in a running server.
 use super::LogLevel;
-use super::in_force::{Effect, Unchanged};
+use super::in_force::{Applied, Effect, Unchanged};
 use crate::config::Config;
 use rowhouse_gateway::{Cause, Change as Limit, Clients};
 use serde_json::Value as Json;
@@ -13,20 +13,23 @@ pub(crate) struct Parts {
 }
 
 impl Effect for Parts {
-    fn apply(&self, (before, after): (&Config, &Config), cause: &Cause) -> Vec<Unchanged> {
-        let mut unchanged = Vec::new();
+    fn apply(&self, (before, after): (&Config, &Config), cause: &Cause) -> Applied {
+        let mut applied = Applied::default();
         if let Err(error) = self.log.set(&after.log_level) {
-            unchanged.push(Unchanged { key: "log_level", reason: error.to_string() });
+            applied.unchanged.push(Unchanged { key: "log_level", reason: error.to_string() });
         }
         let limit = after.client_limit;
         if before.client_limit != limit {
             let set = Limit::Set { limit, drain: false };
-            if let Err(error) = self.clients.change(set, cause.clone()) {
-                let reason = format!("client_limit stays {}: {error}", error.limit());
-                unchanged.push(Unchanged { key: "client_limit", reason });
+            match self.clients.change(set, cause.clone()) {
+                Ok(changed) => applied.recordings.push(changed.recording),
+                Err(error) => {
+                    let reason = format!("client_limit stays {}: {error}", error.limit());
+                    applied.unchanged.push(Unchanged { key: "client_limit", reason });
+                }
             }
         }
-        unchanged
+        applied
     }
 
     fn changed_elsewhere(&self) -> Vec<(&'static str, Json)> {

@@ -4,7 +4,7 @@
 //! start; what is told is what is in force.
 use super::log_level;
 use crate::config::{Config, ConfigError, Layers, OPTIONS, Opt, Origin};
-use rowhouse_gateway::{Action, Cause, Entry, Journal};
+use rowhouse_gateway::{Action, Cause, Entry, Journal, Recording};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,10 +19,19 @@ type Read = dyn Fn() -> Result<Layers, ConfigError> + Send + Sync;
 /// What makes changes take effect.
 pub(crate) trait Effect: fmt::Debug + Send + Sync {
     /// Puts what the second configuration has otherwise than the first in force, and says why what was not.
-    fn apply(&self, change: (&Config, &Config), cause: &Cause) -> Vec<Unchanged>;
+    fn apply(&self, change: (&Config, &Config), cause: &Cause) -> Applied;
 
     /// The options that others change as well, with what is in force of them.
     fn changed_elsewhere(&self) -> Vec<(&'static str, Json)>;
+}
+
+/// What came of making a change take effect.
+#[derive(Debug, Default)]
+pub(crate) struct Applied {
+    /// What was refused.
+    pub(crate) unchanged: Vec<Unchanged>,
+    /// What was recorded already.
+    pub(crate) recordings: Vec<Recording>,
 }
 
 /// An option that keeps its value.
@@ -46,12 +55,14 @@ pub struct Changed {
 }
 
 /// What a change did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Outcome {
     /// What has another value now.
     pub changed: Vec<Changed>,
     /// What should have, and has not.
     pub unchanged: Vec<Unchanged>,
+    /// Resolve when what was changed is safe on disk in the journal.
+    pub recordings: Vec<Recording>,
 }
 
 /// Why an option cannot be changed while the server runs. Nothing has changed then.
@@ -254,12 +265,12 @@ impl InForce {
         if state.config.files_needed() < config.files_needed() {
             crate::open_files::check(&config)?;
         }
-        let refused = self.effect.apply((&state.config, &config), cause);
-        for refused in &refused {
+        let applied = self.effect.apply((&state.config, &config), cause);
+        for refused in &applied.unchanged {
             after.take(refused.key, &state.layers);
         }
-        let config = if refused.is_empty() { config } else { Config::resolve(&after)? };
-        unchanged.extend(refused);
+        let config = if applied.unchanged.is_empty() { config } else { Config::resolve(&after)? };
+        unchanged.extend(applied.unchanged);
         let differs = |option: &&Opt| json(&after, option.key) != json(&state.layers, option.key);
         let changed = OPTIONS.iter().filter(differs).map(|option| Changed {
             key: option.key,
@@ -267,23 +278,23 @@ impl InForce {
             to: json(&after, option.key),
         });
         let changed: Vec<_> = changed.collect();
-        changed.iter().for_each(|changed| self.tell(changed, cause));
+        let mut recordings = applied.recordings;
+        recordings.extend(changed.iter().filter_map(|changed| self.tell(changed, cause)));
         *state = State { layers: after, config: Arc::new(config) };
-        Ok(Outcome { changed, unchanged })
+        Ok(Outcome { changed, unchanged, recordings })
     }
 
     /// Tells of a change; that of the client limit has been told by the limit itself.
-    fn tell(&self, changed: &Changed, cause: &Cause) {
+    fn tell(&self, changed: &Changed, cause: &Cause) -> Option<Recording> {
         let Changed { key, from, to } = changed;
         if *key == "client_limit" {
-            return;
+            return None;
         }
         let (source, by) = (cause.interface.as_str(), &cause.who);
         tracing::info!(option = key, %from, %to, source, by, "configuration changed");
         let action = if *key == "log_level" { Action::LogLevel } else { Action::Config };
         let (from, to) = (Some(format!("{key} = {from}")), Some(format!("{key} = {to}")));
-        // Whether it is safe on disk concerns the journal: the change is in force.
-        drop(self.journal.record(Entry { from, to, ..Entry::of(action, cause.clone()) }));
+        Some(self.journal.record(Entry { from, to, ..Entry::of(action, cause.clone()) }))
     }
 
     fn record(&self, action: Action, cause: &Cause, outcome: Result<String, &ChangeError>) {

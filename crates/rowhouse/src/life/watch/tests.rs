@@ -1,4 +1,4 @@
-use super::super::in_force::{Effect, InForceParts, Unchanged};
+use super::super::in_force::{Applied, Effect, InForceParts};
 use super::super::{InForce, Source};
 use super::*;
 use crate::config::{Config, Layers};
@@ -27,8 +27,8 @@ impl Observer for Ear {
 struct NoEffect;
 
 impl Effect for NoEffect {
-    fn apply(&self, _: (&Config, &Config), _: &Cause) -> Vec<Unchanged> {
-        Vec::new()
+    fn apply(&self, _: (&Config, &Config), _: &Cause) -> Applied {
+        Applied::default()
     }
 
     fn changed_elsewhere(&self) -> Vec<(&'static str, serde_json::Value)> {
