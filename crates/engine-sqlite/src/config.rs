@@ -62,8 +62,6 @@ pub struct Limits {
     /// The most one statement may write to disk, temporary files included, and the most the temporary
     /// tables of one connection may take, in bytes.
     pub written_bytes: u64,
-    /// The largest database, in bytes, rounded down to whole pages.
-    pub database_bytes: Option<u64>,
     /// The pages in the write-ahead log after which a commit empties it into the database. Whoever
     /// opens the database after a crash reads so much first: some 3 µs a page.
     pub wal_pages: u32,
@@ -111,7 +109,6 @@ impl Default for Limits {
             sql_bytes: 4 << 20,
             pattern_bytes: 1_000,
             written_bytes: 4 << 30,
-            database_bytes: None,
             wal_pages: 256,
             wal_bytes: 4 << 20,
         }

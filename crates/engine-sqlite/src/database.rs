@@ -8,6 +8,7 @@ use crate::handle::{Handle, Source};
 use crate::job::Guest;
 use crate::log::Log;
 use crate::occupancy::Occupant;
+use crate::quota::Quota;
 use crate::turn::{Asked, Turn, Turns};
 use futures::future::BoxFuture;
 use rowhouse_engine::{Condition, Connection, Course, Database, EngineError, Stamp};
@@ -31,6 +32,7 @@ pub(crate) struct Shared {
     /// Who is at work without the turn.
     pub(crate) lanes: Limiter,
     pub(crate) log: Log,
+    quota: Arc<Quota>,
     source: Source,
     config: Arc<Config>,
     copier: Copier,
@@ -89,7 +91,7 @@ impl Shared {
         };
         match idle {
             Some(handle) => Ok(handle),
-            None => Handle::open(&self.source, &self.config).map(Box::new),
+            None => Handle::open(&self.source, &self.config, &self.quota).map(Box::new),
         }
     }
 
@@ -199,7 +201,8 @@ impl SqliteDatabase {
         occupant: Option<Occupant>,
     ) -> Result<Self, EngineError> {
         let config = copier.config().clone();
-        let opened = Box::new(Handle::open(&source, &config)?);
+        let quota = Arc::new(Quota::default());
+        let opened = Box::new(Handle::open(&source, &config, &quota)?);
         let (anchor, idle) =
             if source.is_exclusive() { (Some(opened), Vec::new()) } else { (None, vec![opened]) };
         let turns = Turns::new(config.writers_waiting);
@@ -207,7 +210,7 @@ impl SqliteDatabase {
         let log = Log::new(config.limits.wal_pages);
         let handles = Mutex::new(Handles { idle, ..Handles::default() });
         let occupant = Mutex::new(occupant);
-        let shared = Shared { executor, turns, lanes, log, source, config, copier, handles, occupant };
+        let shared = Shared { executor, turns, lanes, log, quota, source, config, copier, handles, occupant };
         Ok(Self { shared: Arc::new(shared), anchor: Mutex::new(anchor) })
     }
 
@@ -244,6 +247,49 @@ impl Database for SqliteDatabase {
         Box::pin(async move {
             let Source::File { place, .. } = self.shared.source.clone() else { return None };
             self.shared.executor.call(move || place.size()).await.ok().flatten()
+        })
+    }
+
+    fn bound(&self, max_bytes: Option<u64>) {
+        self.shared.quota.set(max_bytes);
+    }
+
+    fn is_frozen(&self) -> BoxFuture<'_, Result<bool, EngineError>> {
+        Box::pin(async move {
+            if !self.shared.quota.was_frozen() {
+                return Ok(false);
+            }
+            let turn = self.turn_to_read().await?;
+            let shared = self.shared.clone();
+            let look = move || {
+                let _turn = turn;
+                let handle = shared.lend()?;
+                let frozen = handle.look_at_quota();
+                shared.give_back(handle);
+                frozen
+            };
+            self.shared.executor.call(look).await?
+        })
+    }
+
+    /// With the turn to write, so that nothing is added meanwhile. Memory has no log.
+    fn checkpoint(&self) -> BoxFuture<'_, Result<(), EngineError>> {
+        Box::pin(async move {
+            if self.shared.is_exclusive() {
+                return Ok(());
+            }
+            let turn = self.shared.clone().turn().await?;
+            let shared = self.shared.clone();
+            let work = move || {
+                let _turn = turn;
+                shared.verify()?;
+                let handle = shared.lend()?;
+                shared.log.make_gap(&handle);
+                let emptied = handle.checkpoint();
+                shared.give_back(handle);
+                emptied
+            };
+            self.shared.executor.call(work).await?
         })
     }
 
@@ -316,7 +362,7 @@ fn settle(
     let handle = match last {
         Some(handle) => handle,
         // The last connection to close has emptied the log, unless something stopped it.
-        None if place.has_log()? => Box::new(Handle::open(source, config)?),
+        None if place.has_log()? => Box::new(Handle::open(source, config, &Arc::default())?),
         None => return Ok(()),
     };
     // Who reads it besides, such as a backup, does not keep the database from closing: what was

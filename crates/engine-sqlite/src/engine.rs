@@ -152,6 +152,19 @@ impl Engine for SqliteEngine {
         })
     }
 
+    fn size<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Option<u64>> {
+        Box::pin(async move {
+            match at.0.as_str() {
+                "" | MEMORY => None,
+                path => {
+                    let path = path.to_owned();
+                    let looking = self.on_executor(move |inner| Ok(inner.files.place(&path)?.size()));
+                    looking.await.ok().flatten()
+                }
+            }
+        })
+    }
+
     fn list(&self) -> BoxFuture<'_, Result<Vec<DatabaseName>, EngineError>> {
         Box::pin(async move {
             let stems = self.on_executor(|inner| inner.files.stems()).await?;

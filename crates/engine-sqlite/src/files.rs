@@ -265,6 +265,12 @@ impl Place {
         Some(size(&self.name)? + size(&format!("{}-wal", self.name)).unwrap_or(0))
     }
 
+    /// The bytes that are free on its disk.
+    pub(crate) fn free(&self) -> Option<u64> {
+        let disk = rustix::fs::fstatvfs(&self.directory).ok()?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
     /// Makes an empty file where there is none, for its owner only.
     pub(crate) fn make(&self) -> Result<(), EngineError> {
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;

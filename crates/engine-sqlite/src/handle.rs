@@ -6,10 +6,12 @@ use crate::errors::{storage, translate};
 use crate::files::{Identity, Place};
 use crate::hardening::{Storage, harden};
 use crate::job::Guest;
+use crate::quota::{Noted, Quota, is_full_disk};
 use crate::turn::Turn;
 use crate::watch::Watch;
 use rowhouse_engine::{EngineError, SessionState, SqlPolicy};
 use rusqlite::{OpenFlags, TransactionState};
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
@@ -36,6 +38,8 @@ pub(crate) struct Handle {
     policy: SqlPolicy,
     /// The turn to write, held while the connection holds the lock.
     pub(crate) turn: Option<Turn<Guest>>,
+    pub(crate) quota: Arc<Quota>,
+    pub(crate) noted: Cell<Noted>,
     /// Whether it runs one request of several in a transaction of ours.
     pub(crate) grouped: bool,
 }
@@ -90,7 +94,11 @@ impl Source {
 
 impl Handle {
     /// Opens and hardens a connection. Blocks.
-    pub(crate) fn open(source: &Source, config: &Arc<Config>) -> Result<Self, EngineError> {
+    pub(crate) fn open(
+        source: &Source,
+        config: &Arc<Config>,
+        quota: &Arc<Quota>,
+    ) -> Result<Self, EngineError> {
         let storage = if source.is_exclusive() { Storage::Memory } else { Storage::File };
         source.verify()?;
         let mut connection = source.connect(config.access).map_err(|error| translate(&error))?;
@@ -107,6 +115,8 @@ impl Handle {
             gatekeeper,
             policy: SqlPolicy::default(),
             turn: None,
+            quota: quota.clone(),
+            noted: Cell::default(),
             grouped: false,
         })
     }
@@ -197,7 +207,7 @@ impl Handle {
         if self.gatekeeper.touched() {
             // A new connection certainly holds nothing. It is opened before the old one is closed,
             // so that the old one is not the last and need not empty the log.
-            let mut fresh = Self::open(&self.source, &self.config)?;
+            let mut fresh = Self::open(&self.source, &self.config, &self.quota)?;
             fresh.attend(&self.control, None);
             *self = fresh;
         }
@@ -223,6 +233,24 @@ impl Handle {
     /// told. Blocks.
     pub(crate) fn move_log(&self) -> Option<LogLength> {
         self.wal_checkpoint("PASSIVE").ok().map(|(_, log)| log)
+    }
+
+    /// What a pragma of our own tells, which no deadline interrupts.
+    pub(crate) fn tell_as_house(&self, pragma: &str) -> rusqlite::Result<u64> {
+        self.watch.mask(true);
+        self.gatekeeper.admit(Author::House);
+        let told = self.connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, i64>(0));
+        self.gatekeeper.admit(Author::Client(self.policy));
+        self.watch.mask(false);
+        told.map(i64::unsigned_abs)
+    }
+
+    /// Whether there is no room left on its disk.
+    pub(crate) fn is_disk_full(&self) -> bool {
+        match &self.source {
+            Source::Memory { .. } => false,
+            Source::File { place, .. } => place.free().is_some_and(is_full_disk),
+        }
     }
 
     fn wal_checkpoint(&self, mode: &str) -> rusqlite::Result<(i64, LogLength)> {

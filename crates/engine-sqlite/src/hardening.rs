@@ -154,18 +154,15 @@ fn pragmas(connection: &Connection, storage: Storage, config: &Config) -> rusqli
         config.limits.wal_pages,
         config.limits.wal_bytes,
     ))?;
-    if let Some(bytes) = config.limits.database_bytes {
-        bound(connection, "main", bytes)?;
-    }
-    bound(connection, "temp", config.limits.written_bytes)
+    bound_temporaries(connection, config.limits.written_bytes)
 }
 
-/// Bounds the pages of one of the connection's databases.
-fn bound(connection: &Connection, schema: &str, bytes: u64) -> rusqlite::Result<()> {
-    let page: u32 = connection.query_row(&format!("PRAGMA {schema}.page_size"), [], |row| row.get(0))?;
+/// Bounds the connection's temporary tables.
+fn bound_temporaries(connection: &Connection, bytes: u64) -> rusqlite::Result<()> {
+    let page: u32 = connection.query_row("PRAGMA temp.page_size", [], |row| row.get(0))?;
     // SQLite does not take a number beyond its own.
     let pages = (bytes / u64::from(page.max(1))).clamp(1, u64::from(u32::MAX - 1));
-    connection.execute_batch(&format!("PRAGMA {schema}.max_page_count={pages}"))
+    connection.execute_batch(&format!("PRAGMA temp.max_page_count={pages}"))
 }
 
 fn bytes(n: u32) -> i32 {

@@ -35,6 +35,7 @@ mod occupancy;
 mod output;
 mod perform;
 mod pipe;
+mod quota;
 mod restore;
 mod spent;
 mod text;

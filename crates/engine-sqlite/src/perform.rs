@@ -44,11 +44,15 @@ pub(crate) fn perform(
         take_turn(handle)?;
     }
     handle.admit(options.policy);
-    match request {
+    let performed = match request {
         Request::Execute { sql, arguments } => execute(handle, sql, arguments, options, pipe),
         Request::Repeat { sql, sets } => repeat(handle, sql, sets),
         Request::Script { sql } => script(handle, sql),
-    }
+    };
+    performed.map_err(|halt| match halt {
+        Halt::Failed(error) => Halt::Failed(handle.tell_quota(error)),
+        halt => halt,
+    })
 }
 
 fn execute(
@@ -70,6 +74,7 @@ fn execute(
     let writes = !statement.readonly();
     if writes {
         take_turn(handle)?;
+        handle.heed_quota(|| sql.to_owned())?;
     }
     bind(&mut statement, arguments).map_err(|error| Halt::Failed(error.into_engine_error()))?;
     let output = Output::new(options, pipe, &handle.control);
@@ -107,6 +112,7 @@ fn repeat(handle: &Handle, sql: &str, sets: &[Arguments]) -> Result<Chunk, Halt>
         return Err(Misuse::NotDataChanging.into());
     }
     take_turn(handle)?;
+    handle.heed_quota(|| sql.to_owned())?;
     let counts = counts_changes(sql);
     let mut all = || {
         let mut affected = 0;
@@ -132,6 +138,9 @@ fn script(handle: &Handle, sql: &str) -> Result<Chunk, Halt> {
     // What has done all it had to is not late.
     while let Some(mut statement) = statements.next().map_err(|error| interpret(&error, &handle.control))? {
         proceed(handle)?;
+        if !statement.readonly() {
+            handle.heed_quota(|| statement.expanded_sql().unwrap_or_default())?;
+        }
         exhaust(handle, &mut statement)?;
     }
     Ok(last(handle, None))

@@ -13,11 +13,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+mod bounds;
 mod copies;
 mod lifecycle;
 mod sessions;
 mod statements;
 
+pub use bounds::*;
 pub use copies::*;
 pub use lifecycle::*;
 pub use sessions::*;
@@ -65,6 +67,10 @@ macro_rules! conformance {
             a_restore_over_nothing_overwrites_nothing
             a_restore_needs_the_database_alone
             what_is_no_backup_is_not_restored
+            a_checkpoint_takes_nothing_away_and_stops_nobody
+            a_bound_freezes_what_writes_and_nothing_else
+            a_bound_is_raised_and_taken_away_while_it_is_open
+            a_bound_below_what_is_there_freezes_at_once
             databases_are_listed_by_name
             a_change_is_a_change_of_the_stamp
             every_value_comes_back_as_it_went_in

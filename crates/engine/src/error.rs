@@ -1,4 +1,5 @@
 //! Why an engine could not do it, in terms every protocol can translate.
+use crate::port::THAW;
 use rowhouse_types::{ErrorCode, ErrorKind, Reportable};
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +36,12 @@ pub enum EngineError {
     #[error("result has more than {limit} bytes")]
     TooManyBytes {
         /// The most bytes allowed.
+        limit: u64,
+    },
+    /// The database takes as many bytes as it may, or would.
+    #[error("database or disk is full")]
+    QuotaReached {
+        /// The most bytes it may take.
         limit: u64,
     },
     /// There is no such database.
@@ -184,8 +191,13 @@ impl Reportable for EngineError {
             | Self::AlreadyExists
             | Self::NameTaken
             | Self::BadBackup { .. } => ErrorKind::User,
-            Self::TimedOut | Self::InUse | Self::Replaced | Self::OpenElsewhere => ErrorKind::Overloaded,
-            Self::ProcessEnded | Self::ProcessKeepsEnding { .. } => ErrorKind::Overloaded,
+            Self::TimedOut
+            | Self::QuotaReached { .. }
+            | Self::InUse
+            | Self::Replaced
+            | Self::OpenElsewhere
+            | Self::ProcessEnded
+            | Self::ProcessKeepsEnding { .. } => ErrorKind::Overloaded,
             Self::Cancelled => ErrorKind::Disconnect,
             Self::NoSuchDatabase => ErrorKind::NotFound,
             Self::NotADatabase | Self::Storage(_) | Self::NoProcess(_) => ErrorKind::Engine,
@@ -201,6 +213,7 @@ impl Reportable for EngineError {
             Self::TimedOut => ErrorCode::StatementTimeout,
             Self::Cancelled => ErrorCode::Cancelled,
             Self::TooManyRows { .. } | Self::TooManyBytes { .. } => ErrorCode::ResultTooLarge,
+            Self::QuotaReached { .. } => ErrorCode::DiskFull,
             Self::NoSuchDatabase => ErrorCode::DatabaseNotFound,
             Self::AlreadyExists | Self::NameTaken => ErrorCode::NameTaken,
             Self::NotADatabase | Self::BadBackup { .. } => ErrorCode::DatabaseCorrupt,
@@ -221,6 +234,7 @@ impl Reportable for EngineError {
             Self::TooManyRows { .. } => "fetch in pages, or ask the operator to raise max_result_rows",
             Self::TooManyBytes { .. } => "fetch in pages, or ask the operator to raise max_result_bytes",
             Self::TimedOut => "make the statement shorter, or ask the operator to raise statement_timeout",
+            Self::QuotaReached { limit } => return Some(quota_hint(*limit)),
             Self::NameTaken => "use the other database's name exactly, or choose another one",
             Self::NotADatabase => "ask the operator to look at what is in the data directory",
             Self::Replaced => "send it again: the next request sees what is there now",
@@ -257,6 +271,14 @@ impl Reportable for EngineError {
             },
         }
     }
+}
+
+/// What to do about a quota.
+fn quota_hint(limit: u64) -> String {
+    let thaw = limit / 100 * THAW;
+    format!(
+        "max_database_bytes is {limit}: delete rows or drop tables, or ask the operator to raise it; writing goes on when less than {thaw} bytes are in use"
+    )
 }
 
 fn storage_code(source: &std::io::Error) -> ErrorCode {

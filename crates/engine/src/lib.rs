@@ -14,5 +14,5 @@ pub use copy::{Course, Over, Pace, Progress, Restoration, Stage, Stamp};
 pub use error::{Condition, EngineError, Misuse};
 pub use port::{
     Chunk, Chunks, Claim, Claimant, Connection, Database, Engine, Location, Options, Outcome, Presence,
-    Process, Processes, SessionState, SqlPolicy,
+    Process, Processes, SessionState, SqlPolicy, THAW,
 };

@@ -11,6 +11,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+/// A database frozen at its bound thaws below this part of it, in percent.
+pub const THAW: u64 = 90;
+
 /// Where a database lives, in its engine's own terms (a file, `:memory:`, a URL).
 ///
 /// Never shown to a peer.
@@ -58,6 +61,9 @@ pub trait Engine: Debug + Send + Sync + 'static {
 
     /// Destroys the database and all it holds. It must not be open.
     fn destroy<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Result<(), EngineError>>;
+
+    /// The bytes the database at `at` takes on disk, if it is on disk and they can be told, opening nothing.
+    fn size<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Option<u64>>;
 
     /// The names of the databases where the engine puts new ones, in order.
     fn list(&self) -> BoxFuture<'_, Result<Vec<DatabaseName>, EngineError>>;
@@ -168,6 +174,23 @@ pub trait Database: Debug + Send + Sync + 'static {
 
     /// The bytes it takes on disk, if it is on disk and they can be told.
     fn size(&self) -> BoxFuture<'_, Option<u64>>;
+
+    /// The most bytes it may take, from the next request on; no bound with `None`. Returns at once.
+    ///
+    /// At the bound it is frozen: what writes fails with [`EngineError::QuotaReached`], until less than
+    /// [`THAW`] of the bound is taken by what it holds, or the bound is raised or taken away. Reading goes
+    /// on, and so do statements that free room: those that begin with `DELETE` or `DROP`.
+    fn bound(&self, max_bytes: Option<u64>);
+
+    /// Whether it is frozen at its bound.
+    fn is_frozen(&self) -> BoxFuture<'_, Result<bool, EngineError>>;
+
+    /// Moves all that was committed to where it belongs, and makes it safe there, while it is in use.
+    ///
+    /// # Errors
+    ///
+    /// A statement that is [`Condition::Busy`](crate::Condition::Busy) when somebody reads for long.
+    fn checkpoint(&self) -> BoxFuture<'_, Result<(), EngineError>>;
 
     /// What tells whether it has changed; `None` when it holds nothing that could be lost.
     fn stamp(&self) -> BoxFuture<'_, Result<Option<Stamp>, EngineError>>;

@@ -1,10 +1,10 @@
 //! One client of the gateway's, as far as sharing goes.
-use crate::gateway::{ConnectError, Gateway};
+use crate::connect::ConnectError;
+use crate::gateway::Gateway;
 use crate::pace::Pace;
 use crate::pool::Session;
 use crate::registry::{Asker, Owner};
 use rowhouse_types::Target;
-use std::num::NonZeroU32;
 use std::time::Instant;
 
 /// One client of the gateway's: a connection of a protocol's.
@@ -18,9 +18,9 @@ pub struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(gateway: Gateway, owner: Owner, create_rate: NonZeroU32) -> Self {
+    pub(crate) fn new(gateway: Gateway, owner: Owner) -> Self {
         gateway.enter(owner);
-        let pace = Some(Pace::new(create_rate, tokio::time::Instant::now().into_std()));
+        let pace = Some(Pace::new(tokio::time::Instant::now().into_std()));
         Self { gateway, asker: Asker { owner, pace } }
     }
 

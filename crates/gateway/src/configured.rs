@@ -104,9 +104,8 @@ impl Configured {
                 State::Closed => None,
             };
             if let Some(tenant) = leaving {
-                let waited = parts.limits.room_timeout;
-                tenant.leases.close();
-                timeout(waited, tenant.leases.wait())
+                let waited = parts.book.all().room_timeout;
+                timeout(waited, tenant.leases.none())
                     .await
                     .map_err(|_elapsed| OpenError::Closing { waited })?;
                 self.close(&tenant, CloseReason::Replaced).await;
@@ -118,6 +117,8 @@ impl Configured {
             let tenant =
                 open(parts, spec).await.inspect_err(|error| parts.failures.remember(target, error))?;
             *self.state(target) = State::Open(tenant.clone());
+            // Once more: who changed them meanwhile did not find it.
+            tenant.heed(&parts.book);
             parts.failures.forget(target);
             Ok((tenant, true))
         };
@@ -159,9 +160,11 @@ impl fmt::Debug for Configured {
 }
 
 async fn open(parts: &RegistryParts, spec: &Spec) -> Result<Arc<Tenant>, OpenError> {
-    let RegistryParts { engine, tasks, limits, .. } = parts;
+    let RegistryParts { engine, tasks, book, .. } = parts;
     let presence = engine.probe(&spec.location).await.map_err(OpenError::Engine)?;
     let (database, _created) = open_or_create(&**engine, spec, presence).await?;
-    let pool = Pool::new(database.clone(), limits.pool, tasks.clone());
-    Ok(Arc::new(Tenant::new(spec.clone(), TenantKind::Static, database, pool)))
+    let pool = Pool::new(database.clone(), book.clone(), tasks.clone());
+    let tenant = Arc::new(Tenant::new(spec.clone(), TenantKind::Static, database, pool));
+    tenant.heed(book);
+    Ok(tenant)
 }

@@ -16,6 +16,20 @@ pub enum Event<'a> {
         /// Which.
         database: &'a DatabaseName,
     },
+    /// A database was dropped, with all it held.
+    DatabaseDropped {
+        /// Which.
+        database: &'a DatabaseName,
+        /// By whom, and why.
+        cause: &'a Cause,
+    },
+    /// A database takes as much as it may, and no more writes. Told once a minute at most of each.
+    DatabaseFrozen {
+        /// Which.
+        database: &'a Target,
+        /// The most bytes it may take.
+        limit: u64,
+    },
     /// A database was opened.
     DatabaseOpened {
         /// Which.
@@ -178,6 +192,8 @@ pub enum CloseReason {
     Replaced,
     /// The process that ran it ended by itself.
     ProcessEnded,
+    /// It was dropped.
+    Dropped,
     /// The server is going down.
     Shutdown,
 }
@@ -193,6 +209,10 @@ pub enum Refusal {
     RoomQueue,
     /// The client creates databases faster than it may.
     CreateRate,
+    /// The database was asked for more often than it may be.
+    Rate,
+    /// The database is paused or being dropped.
+    Paused,
     /// Every connection to the database was in use.
     Connections,
     /// As many waited for a connection as may.
@@ -220,6 +240,7 @@ impl CloseReason {
             Self::Evicted => "evicted",
             Self::Replaced => "replaced",
             Self::ProcessEnded => "process_ended",
+            Self::Dropped => "dropped",
             Self::Shutdown => "shutdown",
         }
     }
@@ -235,6 +256,8 @@ impl Refusal {
             Self::Room => "room",
             Self::RoomQueue => "room_queue",
             Self::CreateRate => "create_rate",
+            Self::Rate => "rate",
+            Self::Paused => "paused",
             Self::Connections => "connections",
             Self::ConnectionQueue => "connection_queue",
             Self::Closing => "closing",

@@ -1,16 +1,20 @@
 //! The door: connect to a database, by target, within the limits in force.
+use crate::admin::{Gates, Known, Past};
+use crate::book::Book;
 use crate::catalog::{Catalog, Dynamic, Resolution};
 use crate::client::Client;
 use crate::configured::Configured;
-use crate::event::{Event, Observer, Refusal};
+use crate::connect::ConnectError;
+use crate::event::{Event, Observer};
+use crate::journal::{Journal, JournalError};
 use crate::limits::Limits;
-use crate::pool::{AcquireError, Session};
+use crate::pool::Session;
 use crate::registry::{
-    Asker, DynamicStatus, Failures, Lease, OpenError, Owner, Registry, RegistryParts, RegistryStatus,
+    Asker, DynamicStatus, Failures, OpenError, Owner, Registry, RegistryParts, RegistryStatus,
 };
 use crate::tenant::{Tenant, TenantKind, TenantStatus};
 use rowhouse_engine::{Database, Engine, EngineError, Outcome, Processes};
-use rowhouse_types::{ErrorCode, ErrorKind, Reportable, Target};
+use rowhouse_types::{ErrorCode, Reportable, Target};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -20,19 +24,26 @@ use tokio_util::task::TaskTracker;
 /// The gateway. Cloning yields another handle.
 #[derive(Clone, Debug)]
 pub struct Gateway {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
-struct Shared {
-    catalog: Catalog,
-    limits: Limits,
-    configured: Configured,
-    registry: Registry,
+pub(crate) struct Shared {
+    pub(crate) catalog: Catalog,
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) book: Book,
+    pub(crate) gates: Gates,
+    pub(crate) past: Arc<Past>,
+    pub(crate) known: Known,
+    pub(crate) journal: Journal,
+    /// Held while limits are changed and kept.
+    pub(crate) changing: tokio::sync::Mutex<()>,
+    pub(crate) configured: Configured,
+    pub(crate) registry: Registry,
     failures: Arc<Failures>,
     clients: AtomicU64,
-    observer: Arc<dyn Observer>,
-    tasks: TaskTracker,
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) tasks: TaskTracker,
     /// Ends the housekeeping.
     closing: CancellationToken,
 }
@@ -48,6 +59,8 @@ pub struct Parts {
     pub observer: Arc<dyn Observer>,
     /// What may be used.
     pub limits: Limits,
+    /// Where administration is recorded, and limits of single databases are kept.
+    pub journal: Journal,
 }
 
 /// What can be told of a gateway.
@@ -78,26 +91,21 @@ pub struct Failing {
     pub kind: TenantKind,
 }
 
-/// Why a session was refused.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// The database could not be opened.
-    #[error("cannot open the database")]
-    Open(#[from] OpenError),
-    /// No connection to it could be had.
-    #[error("cannot get a connection to the database")]
-    Acquire(#[from] AcquireError),
-}
-
-/// A configured database could not be opened at the start.
+/// Why a gateway did not start.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot open {}", if name.is_empty() { "the default database".to_owned() } else { format!("the configured database {name:?}") })]
-pub struct StartError {
-    /// Its name, empty for the default database.
-    pub name: String,
-    /// Why.
-    #[source]
-    pub source: OpenError,
+pub enum StartError {
+    /// A configured database could not be opened.
+    #[error("cannot open {}", if name.is_empty() { "the default database".to_owned() } else { format!("the configured database {name:?}") })]
+    Configured {
+        /// Its name, empty for the default database.
+        name: String,
+        /// Why.
+        #[source]
+        source: OpenError,
+    },
+    /// The limits that databases have of their own could not be read.
+    #[error("cannot read the limits that databases have of their own")]
+    Kept(#[from] JournalError),
 }
 
 impl Gateway {
@@ -105,32 +113,50 @@ impl Gateway {
     ///
     /// Needs a Tokio runtime with time enabled.
     pub async fn start(parts: Parts) -> Result<Self, StartError> {
-        let Parts { catalog, engine, observer, limits } = parts;
+        let Parts { catalog, engine, observer, limits, journal } = parts;
+        let (book, gates, past) = (Book::new(limits), Gates::default(), Arc::new(Past::default()));
+        book.take_up(journal.kept().await?);
         let tasks = TaskTracker::new();
         let failures = Arc::new(Failures::default());
         let parts = RegistryParts {
-            engine,
+            engine: engine.clone(),
             observer: observer.clone(),
             tasks: tasks.clone(),
-            limits,
+            book: book.clone(),
+            gates: gates.clone(),
             failures: failures.clone(),
+            past: past.clone(),
         };
         let configured = Configured::open(parts.clone(), catalog.configured())
             .await
-            .map_err(|(target, source)| StartError { name: target.to_string(), source })?;
+            .map_err(|(target, source)| StartError::Configured { name: target.to_string(), source })?;
         let registry = Registry::new(parts);
-        let (closing, clients) = (CancellationToken::new(), AtomicU64::new(0));
-        let shared =
-            Shared { catalog, limits, configured, registry, failures, clients, observer, tasks, closing };
+        let shared = Shared {
+            catalog,
+            engine,
+            book,
+            gates,
+            past,
+            known: Known::default(),
+            journal,
+            changing: tokio::sync::Mutex::default(),
+            configured,
+            registry,
+            failures,
+            clients: AtomicU64::new(0),
+            observer,
+            tasks,
+            closing: CancellationToken::new(),
+        };
         let gateway = Self { shared: Arc::new(shared) };
-        gateway.shared.tasks.spawn(keep_house(Arc::downgrade(&gateway.shared), limits.pool.idle_timeout / 2));
+        gateway.shared.tasks.spawn(keep_house(Arc::downgrade(&gateway.shared)));
         Ok(gateway)
     }
 
     /// A client of the gateway's, which shares room with the others fairly.
     pub fn client(&self) -> Client {
         let number = 1 + self.shared.clients.fetch_add(1, Ordering::Relaxed);
-        Client::new(self.clone(), Owner(number), self.shared.limits.create_rate)
+        Client::new(self.clone(), Owner(number))
     }
 
     /// Lends a connection to somebody who is no [`Client`] in particular, opening or creating the
@@ -145,62 +171,22 @@ impl Gateway {
         self.connect_for(&Asker { owner: Owner::NOBODY, pace: None }, target, deadline).await
     }
 
-    pub(crate) async fn connect_for(
-        &self,
-        asker: &Asker,
-        target: &Target,
-        deadline: Option<Instant>,
-    ) -> Result<Session, ConnectError> {
-        let mut again = true;
-        loop {
-            let lease = self.lease(asker, target).await?;
-            let tenant = lease.tenant().clone();
-            tenant.used();
-            match tenant.pool.acquire(lease, deadline).await {
-                Err(AcquireError::Connect(EngineError::Replaced | EngineError::ProcessEnded)) if again => {
-                    again = false;
-                    self.retire_tenant(&tenant);
-                }
-                Ok(session) => return Ok(session),
-                Err(error) => {
-                    self.tell_refusal(target, &error);
-                    return Err(error.into());
-                }
-            }
-        }
-    }
-
-    async fn lease(&self, asker: &Asker, target: &Target) -> Result<Lease, OpenError> {
-        let Shared { catalog, configured, registry, observer, .. } = &*self.shared;
-        match catalog.resolve(target) {
-            Err(_nowhere) => {
-                let (reason, code) = (Refusal::Unknown, OpenError::NotFound.code());
-                observer.observe(&Event::Refused { database: target, reason, code });
-                Err(OpenError::NotFound)
-            }
-            Ok(Resolution::Dynamic(name, dynamic)) => registry.lease(name, dynamic, asker).await,
-            Ok(Resolution::Configured(spec)) => configured.lease(&spec.target).await,
-        }
-    }
-
-    fn tell_refusal(&self, database: &Target, error: &AcquireError) {
-        let code = error.code();
-        self.shared.observer.observe(&match error.refusal() {
-            Some(reason) => Event::Refused { database, reason, code },
-            None => Event::OpenFailed { database, code, error },
-        });
-    }
-
     /// Notes how a request on a session ended, for operators.
     pub fn note(&self, session: &Session, ended: Result<Outcome, &EngineError>) {
+        let tenant = session.tenant();
+        tenant.counters.ran(ended.is_ok());
         match ended {
-            Ok(Outcome { affected: Some(_), .. }) => session.tenant().wrote(),
+            Ok(Outcome { affected: Some(_), .. }) => tenant.wrote(),
+            Err(EngineError::QuotaReached { limit }) if tenant.tells_frozen() => {
+                let (database, limit) = (session.target(), *limit);
+                self.shared.observer.observe(&Event::DatabaseFrozen { database, limit });
+            }
             Err(error) if is_failure(error) => {
-                session.tenant().failed();
+                tenant.failed();
                 let (database, code) = (session.target(), error.code());
                 self.shared.observer.observe(&Event::DatabaseFailed { database, code, error });
                 if matches!(error, EngineError::ProcessEnded) {
-                    self.retire_tenant(session.tenant());
+                    self.retire_tenant(tenant);
                 }
             }
             _ => {}
@@ -225,7 +211,7 @@ impl Gateway {
         drop(session);
     }
 
-    fn retire_tenant(&self, tenant: &Arc<Tenant>) {
+    pub(crate) fn retire_tenant(&self, tenant: &Arc<Tenant>) {
         match tenant.kind {
             TenantKind::Static => self.shared.configured.retire(tenant),
             TenantKind::Dynamic => self.shared.registry.retire(tenant),
@@ -242,7 +228,7 @@ impl Gateway {
 
     /// Tells what is open and how much. Opens and touches nothing.
     pub async fn status(&self) -> Status {
-        let Shared { catalog, limits, configured, registry, failures, .. } = &*self.shared;
+        let Shared { catalog, book, configured, registry, failures, .. } = &*self.shared;
         let mut statics = Vec::new();
         for tenant in configured.tenants() {
             statics.push(tenant.status().await);
@@ -258,7 +244,7 @@ impl Gateway {
         let processes = registry.processes();
         Status {
             dynamic: catalog.dynamic(),
-            limits: *limits,
+            limits: book.all(),
             configured: statics,
             opened,
             failing,
@@ -290,12 +276,24 @@ impl Gateway {
     }
 }
 
+/// How often the databases there are, are counted.
+const COUNT_EVERY: Duration = Duration::from_secs(60);
+
 /// One task for all databases: closes connections that nobody has used for long, and databases
 /// whose storage was replaced or renamed and that nobody has asked for since.
-async fn keep_house(gateway: Weak<Shared>, every: Duration) {
+async fn keep_house(gateway: Weak<Shared>) {
     let Some(closing) = gateway.upgrade().map(|shared| shared.closing.clone()) else { return };
+    let mut counted: Option<Instant> = None;
     let housekeeping = async {
         loop {
+            let Some(shared) = gateway.upgrade() else { return };
+            let every = shared.book.all().idle_timeout / 2;
+            if counted.is_none_or(|at| COUNT_EVERY <= at.elapsed()) {
+                // Nobody waits for it: a failure is told to who asks for the names.
+                drop(Gateway { shared: shared.clone() }.known().await);
+                counted = Some(Instant::now());
+            }
+            drop(shared);
             tokio::time::sleep(every.max(Duration::from_millis(10))).await;
             let Some(shared) = gateway.upgrade() else { return };
             let now = Instant::now();
@@ -310,39 +308,7 @@ async fn keep_house(gateway: Weak<Shared>, every: Duration) {
 /// Whether operators should look after the database: the fault is neither its user's nor a rush's.
 fn is_failure(error: &EngineError) -> bool {
     use ErrorCode::{DatabaseCorrupt, DatabaseUnavailable, DiskFull, Internal, ReadOnly};
-    let replaced = matches!(error, EngineError::Replaced);
-    !replaced
+    let not_its_fault = matches!(error, EngineError::Replaced | EngineError::QuotaReached { .. });
+    !not_its_fault
         && matches!(error.code(), DatabaseCorrupt | DatabaseUnavailable | DiskFull | Internal | ReadOnly)
-}
-
-// === impl ConnectError ===
-
-impl Reportable for ConnectError {
-    fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Open(source) => source.kind(),
-            Self::Acquire(source) => source.kind(),
-        }
-    }
-
-    fn code(&self) -> ErrorCode {
-        match self {
-            Self::Open(source) => source.code(),
-            Self::Acquire(source) => source.code(),
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Open(source) => source.hint(),
-            Self::Acquire(source) => source.hint(),
-        }
-    }
-
-    fn public_message(&self) -> String {
-        match self {
-            Self::Open(source) => source.public_message(),
-            Self::Acquire(source) => source.public_message(),
-        }
-    }
 }

@@ -2,13 +2,16 @@
 //!
 //! Invariant: connections lent plus connections idle never exceed the pool's size; a lent one is
 //! counted by its permit until it has been reset and is idle again, or closed.
+use crate::book::Book;
+use crate::clients::{Change, ChangeError};
 use crate::event::Refusal;
-use crate::limits::PoolLimits;
+use crate::limits::DatabaseLimits;
 use crate::registry::Lease;
 use crate::tenant::Tenant;
 use rowhouse_engine::{Connection, Database, EngineError, SessionState};
-use rowhouse_sync::{Limiter, Permit, Refused};
+use rowhouse_sync::{Limiter, LimiterStatus, Permit, Refused, Resized};
 use rowhouse_types::{ErrorCode, ErrorKind, Reportable, Target};
+use std::num::NonZeroU32;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -25,7 +28,7 @@ pub(crate) struct Pool {
 struct Shared {
     database: Arc<dyn Database>,
     limiter: Limiter,
-    limits: PoolLimits,
+    book: Book,
     /// The one used last at the end.
     idle: Mutex<Vec<Idle>>,
     tasks: TaskTracker,
@@ -73,6 +76,26 @@ pub enum AcquireError {
         /// How many connections there may be.
         limit: u32,
     },
+    /// It is asked for more often than it may be.
+    #[error("more than {rate} requests a second for this database")]
+    TooOften {
+        /// How many there may be in a second.
+        rate: NonZeroU32,
+        /// When one would be served at once.
+        retry_after: Duration,
+    },
+    /// It is paused, and was not resumed in time.
+    #[error("the database is paused, and was not resumed within {} ms", .waited.as_millis())]
+    Paused {
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// It is being dropped, and that was not over in time.
+    #[error("the database is being dropped")]
+    BeingDropped,
+    /// Its sessions were ended by an operator.
+    #[error("the session was ended by the operator")]
+    Ended,
     /// The database is closing.
     #[error("database is closing")]
     Closed,
@@ -85,12 +108,35 @@ pub enum AcquireError {
 
 impl Pool {
     /// A pool with no connection yet.
-    pub(crate) fn new(database: Arc<dyn Database>, mut limits: PoolLimits, tasks: TaskTracker) -> Self {
-        if let Some(most) = database.max_connections() {
-            limits.pool_size = limits.pool_size.min(most);
-        }
-        let limiter = Limiter::new(limits.pool_size, limits.queue);
-        Self { shared: Arc::new(Shared { database, limiter, limits, idle: Mutex::default(), tasks }) }
+    pub(crate) fn new(database: Arc<dyn Database>, book: Book, tasks: TaskTracker) -> Self {
+        let limits = book.all().database;
+        let limiter = Limiter::new(limits.sessions, limits.queue);
+        let pool =
+            Self { shared: Arc::new(Shared { database, limiter, book, idle: Mutex::default(), tasks }) };
+        pool.heed(&limits);
+        pool
+    }
+
+    /// Goes by these limits from now on. Nobody is cut off: above a lower limit, nobody is let in until
+    /// so many have gone.
+    pub(crate) fn heed(&self, limits: &DatabaseLimits) {
+        self.shared.limiter.resize(self.most(limits.sessions));
+        self.shared.limiter.bound_queue(limits.queue);
+    }
+
+    /// Changes the limit of sessions by what it is at this moment.
+    pub(crate) fn change(&self, change: Change) -> Result<(Resized, LimiterStatus), ChangeError> {
+        let mut before = None;
+        let resized = self.shared.limiter.adjust(|status| {
+            before = Some(*status);
+            change.decide(status.limit, status.held).map(|limit| self.most(limit))
+        })?;
+        Ok((resized, before.expect("it was decided")))
+    }
+
+    /// What the engine can take of this.
+    fn most(&self, sessions: NonZeroU32) -> NonZeroU32 {
+        self.shared.database.max_connections().map_or(sessions, |most| sessions.min(most))
     }
 
     /// Lends a connection: an idle one, or else a new one.
@@ -104,12 +150,9 @@ impl Pool {
         deadline: Option<Instant>,
     ) -> Result<Session, AcquireError> {
         let started = Instant::now();
-        let latest = started + self.shared.limits.acquire_timeout;
+        let latest = started + self.shared.book.all().acquire_timeout;
         let until = deadline.map_or(latest, |deadline| deadline.min(latest));
-        let late = || AcquireError::TimedOut {
-            waited: started.elapsed(),
-            limit: self.shared.limits.pool_size.get(),
-        };
+        let late = || AcquireError::TimedOut { waited: started.elapsed(), limit: self.status().limit.get() };
         let permit = self.permit(until).await?.ok_or_else(late)?;
         let idle = self.idle().pop();
         let connection = match idle {
@@ -124,28 +167,28 @@ impl Pool {
 
     /// A permit, or `None` if none came free in time.
     async fn permit(&self, until: Instant) -> Result<Option<Permit>, AcquireError> {
-        let Shared { limiter, limits, .. } = &*self.shared;
+        let Shared { limiter, .. } = &*self.shared;
         if let Some(permit) = limiter.try_acquire() {
             return Ok(Some(permit));
         }
         match timeout_at(until.into(), limiter.acquire()).await {
             Ok(Ok(permit)) => Ok(Some(permit)),
-            Ok(Err(Refused::QueueFull)) => Err(AcquireError::QueueFull { limit: limits.queue }),
+            Ok(Err(Refused::QueueFull)) => Err(AcquireError::QueueFull { limit: limiter.status().queue_max }),
             Ok(Err(Refused::Closed)) => Err(AcquireError::Closed),
             Err(_elapsed) => Ok(None),
         }
     }
 
-    /// Sessions at work now.
-    pub(crate) fn active(&self) -> u32 {
-        self.shared.limiter.status().held
+    /// Sessions at work, those who wait for one, and the limits in force.
+    pub(crate) fn status(&self) -> LimiterStatus {
+        self.shared.limiter.status()
     }
 
     /// Closes connections beyond the first that nobody has used for the idle timeout.
     pub(crate) fn trim(&self, now: Instant) {
         let surplus: Vec<_> = {
             let mut idle = self.idle();
-            let keep = self.shared.limits.idle_timeout;
+            let keep = self.shared.book.all().idle_timeout;
             let stale =
                 idle.iter().take_while(|idle| keep <= now.saturating_duration_since(idle.since)).count();
             let surplus = stale.min(idle.len().saturating_sub(1));
@@ -192,6 +235,22 @@ impl Session {
         &self.loan().lease.tenant().spec.target
     }
 
+    /// Whether it was ended by an operator: whatever it holds is to be given up.
+    pub fn is_ended(&self) -> bool {
+        *self.tenant().notices().borrow()
+    }
+
+    /// Resolves when it is ended by an operator.
+    pub async fn ended(&self) {
+        // The tenant holds the sender.
+        drop(self.tenant().notices().wait_for(|ended| *ended).await);
+    }
+
+    /// Says when the limits of its database change, or it is ended.
+    pub fn notices(&self) -> tokio::sync::watch::Receiver<bool> {
+        self.tenant().notices()
+    }
+
     pub(crate) fn tenant(&self) -> &Arc<Tenant> {
         self.loan().lease.tenant()
     }
@@ -235,7 +294,9 @@ impl AcquireError {
         match self {
             Self::QueueFull { .. } => Some(Refusal::ConnectionQueue),
             Self::TimedOut { .. } => Some(Refusal::Connections),
-            Self::Closed => Some(Refusal::Closing),
+            Self::TooOften { .. } => Some(Refusal::Rate),
+            Self::Paused { .. } | Self::BeingDropped => Some(Refusal::Paused),
+            Self::Ended | Self::Closed => Some(Refusal::Closing),
             Self::Connect(_) => None,
         }
     }
@@ -244,7 +305,12 @@ impl AcquireError {
 impl Reportable for AcquireError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::QueueFull { .. } | Self::TimedOut { .. } => ErrorKind::Overloaded,
+            Self::QueueFull { .. }
+            | Self::TimedOut { .. }
+            | Self::TooOften { .. }
+            | Self::Paused { .. }
+            | Self::BeingDropped
+            | Self::Ended => ErrorKind::Overloaded,
             Self::Closed => ErrorKind::ShuttingDown,
             Self::Connect(source) => source.kind(),
         }
@@ -254,6 +320,10 @@ impl Reportable for AcquireError {
         match self {
             Self::QueueFull { .. } => ErrorCode::QueueFull,
             Self::TimedOut { .. } => ErrorCode::ConnectionLimitReached,
+            Self::TooOften { .. } => ErrorCode::RateLimited,
+            Self::Paused { .. } => ErrorCode::DatabasePaused,
+            Self::BeingDropped => ErrorCode::DatabaseUnavailable,
+            Self::Ended => ErrorCode::SessionEnded,
             Self::Closed => ErrorCode::ShuttingDown,
             Self::Connect(source) => source.code(),
         }
@@ -261,7 +331,16 @@ impl Reportable for AcquireError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::QueueFull { .. } => Some("try again later".to_owned()),
+            Self::QueueFull { limit } => {
+                Some(format!("try again later, or ask the operator to raise pool_queue (now {limit})"))
+            }
+            Self::TooOften { rate, retry_after } => Some(format!(
+                "try again in {} ms, or ask the operator to raise requests_per_second (now {rate})",
+                retry_after.as_millis()
+            )),
+            Self::Paused { .. } => Some("try again later, or ask the operator to resume it".to_owned()),
+            Self::BeingDropped => Some("try again later: the name may be free then".to_owned()),
+            Self::Ended => Some("send it again; what was not committed is gone".to_owned()),
             Self::TimedOut { limit, .. } => Some(format!(
                 "{limit} connections to this database are in use; end transactions sooner, or ask the operator to raise pool_size"
             )),

@@ -2,8 +2,8 @@
 use futures::future::join_all;
 use rowhouse_engine::{Course, EngineError, Location, Pace};
 use rowhouse_gateway::{
-    BackupError, BackupParts, Backups, Catalog, Dynamic, Event, Gateway, Limits, Observer, Parts, Plan,
-    Schedule, Spec,
+    BackupError, BackupParts, Backups, Catalog, Dynamic, Event, Gateway, Journal, Limits, Observer, Parts,
+    Plan, Schedule, Spec,
 };
 use rowhouse_testing::Fake;
 use rowhouse_types::Target;
@@ -54,6 +54,7 @@ async fn house(names: &[&str]) -> House {
         engine: Arc::new(fake.clone()),
         observer: Arc::new(heard.clone()),
         limits: Limits { max_connections: NonZeroU32::MIN, ..Limits::default() },
+        journal: Journal::in_memory(),
     };
     let gateway = Gateway::start(parts).await.expect("starts");
     let directory = tempfile::tempdir().expect("a directory");

@@ -3,7 +3,7 @@ use futures::StreamExt;
 use futures::future::join_all;
 use rowhouse_engine::{EngineError, Location, Options, SqlPolicy};
 use rowhouse_gateway::{
-    Catalog, Dynamic, Failing, Gateway, Limits, Parts, Session, Silent, Spec, TenantKind,
+    Catalog, Dynamic, Failing, Gateway, Journal, Limits, Parts, Session, Silent, Spec, TenantKind,
 };
 use rowhouse_testing::Fake;
 use rowhouse_types::{ErrorCode, Reportable, Request, Target, ValueRef};
@@ -30,6 +30,7 @@ async fn gateway(fake: &Fake, most: u32, dynamic: Dynamic) -> Gateway {
             room_timeout: Duration::from_secs(2),
             ..Limits::default()
         },
+        journal: Journal::in_memory(),
     };
     Gateway::start(parts).await.expect("starts")
 }
@@ -266,7 +267,7 @@ async fn what_was_replaced_and_is_not_asked_for_is_closed_by_the_housekeeping() 
     let gateway = gateway(&fake, 2, Dynamic::Create).await;
     assert_eq!(visit(&gateway, &named("a")).await, Ok("a".into()));
     fake.remove("a");
-    tokio::time::sleep(Limits::default().pool.idle_timeout).await;
+    tokio::time::sleep(Limits::default().idle_timeout).await;
     assert_eq!(gateway.counts().places, 0);
 }
 

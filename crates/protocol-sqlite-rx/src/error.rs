@@ -1,10 +1,10 @@
 //! What this protocol's clients read for each failure: the original's classes and texts.
 use crate::session::Expired;
-use crate::shared::Settings;
 use rowhouse_engine::{Condition, EngineError, Misuse, SessionState};
 use rowhouse_gateway::{AcquireError, ClientsFull, ConnectError, OpenError};
 use rowhouse_types::{ErrorCode, Reportable};
 use rowhouse_wire::sqlite_rx::{Class, Fault};
+use std::time::Duration;
 
 /// SQLite's result code for a plain error.
 const SQLITE_ERROR: i32 = 1;
@@ -43,6 +43,7 @@ pub(crate) fn engine(database: &str, error: &EngineError) -> Fault {
         EngineError::Misuse(Misuse::NotUtf8 { .. })
         | EngineError::Storage(_)
         | EngineError::Replaced
+        | EngineError::QuotaReached { .. }
         | EngineError::InUse
         | EngineError::ProcessEnded
         | EngineError::ProcessKeepsEnding { .. }
@@ -59,17 +60,23 @@ pub(crate) fn engine(database: &str, error: &EngineError) -> Fault {
 }
 
 /// The peer's transaction was rolled back, and the peer has not been told yet.
-pub(crate) fn transaction_expired(expired: Expired, settings: &Settings) -> Fault {
+pub(crate) fn transaction_expired(expired: Expired) -> Fault {
     let (after, how, option) = match expired {
-        Expired::Idle => (settings.idle_transaction_timeout, " idle", "idle_transaction_timeout"),
-        Expired::Lasting => (settings.transaction_timeout, "", "transaction_timeout"),
+        Expired::Idle(after) => (after, " idle", "idle_transaction_timeout"),
+        Expired::Lasting(after) => (after, "", "transaction_timeout"),
+        Expired::Ended => return connect("", &ConnectError::Acquire(AcquireError::Ended)),
     };
-    let message = format!(
-        "transaction was rolled back after {} s{how}; nothing of it was applied",
-        after.as_secs_f64()
-    );
-    let hint = format!("begin again; the operator may raise {option}");
+    let seconds = after.as_secs_f64();
+    let message = format!("transaction was rolled back after {seconds} s{how}; nothing of it was applied");
+    let hint = format!("begin again; the operator may raise {option} (now {seconds} s)");
     Fault::new(Class::OperationalError, ErrorCode::TransactionTimeout, message).with_hint(Some(hint))
+}
+
+/// A statement was interrupted when it, or its transaction, had taken as long as it may.
+pub(crate) fn statement_timed_out(database: &str, (option, value): (&str, Duration)) -> Fault {
+    let seconds = value.as_secs_f64();
+    let hint = format!("make the statement shorter, or ask the operator to raise {option} (now {seconds} s)");
+    timed_out(database, ErrorCode::StatementTimeout, Some(hint))
 }
 
 /// The database was replaced, or its process ended, and with it went what the peer held on it.

@@ -99,6 +99,8 @@ impl Peer {
     }
 
     async fn next(&mut self) -> Result<Next, TransportError> {
+        // Before the deadline is asked for, so that no change of it is missed.
+        let disturbed = self.session.disturbed();
         let deadline = self.session.next_expiry();
         let idle = async {
             match deadline {
@@ -113,6 +115,7 @@ impl Peer {
             () = place.ended() => return Err(TransportError::Ended),
             request = transport.receive() => Next::Request(request?),
             () = idle => Next::IdleTransaction,
+            () = disturbed => Next::IdleTransaction,
         })
     }
 

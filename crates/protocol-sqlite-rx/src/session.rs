@@ -4,15 +4,16 @@
 //! kept only while it holds a transaction, temporary objects or changed settings, no longer idle
 //! than allowed, and no transaction longer than allowed.
 use crate::error;
-use crate::shared::{Settings, Shared};
+use crate::shared::Shared;
 use futures::StreamExt;
+use futures::future::select_all;
 use rowhouse_engine::{EngineError, Options, Outcome, SessionState};
-use rowhouse_gateway::{Client, Session as Borrowed};
+use rowhouse_gateway::{AcquireError, Client, ConnectError, DatabaseLimits, Session as Borrowed};
 use rowhouse_types::{DatabaseName, ErrorCode, Request, Target};
 use rowhouse_wire::sqlite_rx::{Fault, ReplyWriter};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The most databases one peer may hold something of at once.
 const PINNED_MAX: usize = 8;
@@ -31,10 +32,10 @@ pub(crate) struct Session {
 /// A connection that holds something of the peer's.
 struct Pinned {
     borrowed: Borrowed,
-    /// When it has been idle too long.
-    idle_until: Instant,
-    /// When its transaction has lasted too long.
-    ends: Option<Instant>,
+    /// Since when it has been idle.
+    since: Instant,
+    /// When its transaction began.
+    began: Option<Instant>,
 }
 
 /// What Python's cursor would remember.
@@ -53,11 +54,16 @@ struct Cursor {
 /// Why a transaction was rolled back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expired {
-    /// Nothing was asked in it for too long.
-    Idle,
-    /// It lasted too long, asked or not.
-    Lasting,
+    /// Nothing was asked in it for so long.
+    Idle(Duration),
+    /// It lasted so long, asked or not.
+    Lasting(Duration),
+    /// The operator ended it.
+    Ended,
 }
+
+/// When a request is interrupted, and by which option with which value.
+type Due = (Instant, (&'static str, Duration));
 
 /// Why a request was not answered with its result.
 enum Failure {
@@ -86,9 +92,16 @@ impl From<Fault> for Failure {
 // === impl Pinned ===
 
 impl Pinned {
-    /// When it is to be rolled back, if nothing is asked before.
-    fn until(&self) -> Instant {
-        self.ends.map_or(self.idle_until, |ends| ends.min(self.idle_until))
+    /// When it is to be rolled back, if nothing is asked before, and why.
+    fn until(&self, limits: &DatabaseLimits) -> (Instant, Expired) {
+        let DatabaseLimits { idle_transaction_timeout, transaction_timeout, .. } = *limits;
+        if self.borrowed.is_ended() {
+            return (Instant::now(), Expired::Ended);
+        }
+        let idle = (self.since + idle_transaction_timeout, Expired::Idle(idle_transaction_timeout));
+        let Some(began) = self.began else { return idle };
+        let lasting = (began + transaction_timeout, Expired::Lasting(transaction_timeout));
+        if lasting.0 <= idle.0 { lasting } else { idle }
     }
 }
 
@@ -111,30 +124,16 @@ impl Session {
         target: Target,
         request: Result<Request, Fault>,
     ) -> Result<Vec<u8>, Fault> {
-        let Settings { statement_timeout, idle_transaction_timeout, transaction_timeout, .. } =
-            self.shared.context.settings;
-        let mut deadline = Instant::now() + statement_timeout;
+        let limits = self.limits_of(&target);
         if let Some(expired) = self.cursor(&target).expired.take() {
-            return Err(error::transaction_expired(expired, &self.shared.context.settings));
+            return Err(error::transaction_expired(expired));
         }
-        let mut ends = None;
-        let mut borrowed = match self.pinned.remove(&target) {
-            Some(pinned) => {
-                ends = pinned.ends;
-                deadline = ends.map_or(deadline, |ends| deadline.min(ends));
-                pinned.borrowed
-            }
-            // Refused before it runs: afterwards it may have taken effect.
-            None if PINNED_MAX <= self.pinned.len() => return Err(error::too_many_sessions(PINNED_MAX)),
-            None => {
-                let connecting = self.client.connect(&target, Some(deadline));
-                connecting.await.map_err(|error| error::connect(database, &error))?
-            }
-        };
+        let (mut borrowed, began, due) = self.borrow(database, &target, &limits).await?;
+        let deadline = due.0;
         // A request that makes no sense is told so only after its database was found, as ever.
         let before = borrowed.state();
         let mut ran = match request {
-            Ok(request) => self.run_on(&mut borrowed, &target, request, deadline).await,
+            Ok(request) => self.run_on(&mut borrowed, &target, request, due).await,
             Err(fault) => Err(fault.into()),
         };
         if let Err(Failure::Gone(gone @ EngineError::ProcessEnded, None)) = ran {
@@ -148,10 +147,14 @@ impl Session {
             // Never begun, so it runs on what is there now, unless it relies on what was there.
             ran = match (before, request) {
                 (SessionState::Clean, Some(request)) => {
-                    self.run_on(&mut borrowed, &target, request, deadline).await
+                    self.run_on(&mut borrowed, &target, request, due).await
                 }
                 _ => Err(error::gone(database, &gone, before).into()),
             };
+        }
+        if borrowed.is_ended() {
+            // Whatever it holds is given up, and nobody asks for it any more.
+            return ran.map_err(|failure| failure.into_fault(database));
         }
         let ran = ran.map_err(|failure| failure.into_fault(database));
         let after = borrowed.state();
@@ -161,16 +164,48 @@ impl Session {
             _ => fault,
         });
         if after != SessionState::Clean {
-            let now = Instant::now();
-            let ends = match (before, after) {
-                (SessionState::Transaction, SessionState::Transaction) => ends,
-                (_, SessionState::Transaction) => Some(now + transaction_timeout),
+            let since = Instant::now();
+            let began = match (before, after) {
+                (SessionState::Transaction, SessionState::Transaction) => began,
+                (_, SessionState::Transaction) => Some(since),
                 _ => None,
             };
-            let pinned = Pinned { borrowed, idle_until: now + idle_transaction_timeout, ends };
-            self.pinned.insert(target, pinned);
+            self.pinned.insert(target, Pinned { borrowed, since, began });
         }
         ran
+    }
+
+    /// A connection for a request, since when it is in a transaction, and when the request is interrupted.
+    async fn borrow(
+        &mut self,
+        database: &str,
+        target: &Target,
+        limits: &DatabaseLimits,
+    ) -> Result<(Borrowed, Option<Instant>, Due), Fault> {
+        let DatabaseLimits { statement_timeout, transaction_timeout, .. } = *limits;
+        let mut due = (Instant::now() + statement_timeout, ("statement_timeout", statement_timeout));
+        let Some(pinned) = self.pinned.remove(target) else {
+            // Refused before it runs: afterwards it may have taken effect.
+            if PINNED_MAX <= self.pinned.len() {
+                return Err(error::too_many_sessions(PINNED_MAX));
+            }
+            let connecting = self.client.connect(target, Some(due.0));
+            let borrowed = connecting.await.map_err(|error| error::connect(database, &error))?;
+            return Ok((borrowed, None, due));
+        };
+        if let Some(ends) = pinned.began.map(|began| began + transaction_timeout)
+            && ends < due.0
+        {
+            due = (ends, ("transaction_timeout", transaction_timeout));
+        }
+        let gateway = &self.shared.context.gateway;
+        if let Err(refused) = gateway.once_more(&pinned.borrowed, Some(due.0)).await {
+            if !pinned.borrowed.is_ended() {
+                self.pinned.insert(target.clone(), pinned);
+            }
+            return Err(error::connect(database, &refused));
+        }
+        Ok((pinned.borrowed, pinned.began, due))
     }
 
     /// Whether it holds a transaction on any database.
@@ -180,20 +215,45 @@ impl Session {
 
     /// When the next transaction has been idle, or has lasted, too long.
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
-        self.pinned.values().map(Pinned::until).min()
+        let until = |(target, pinned): (&Target, &Pinned)| pinned.until(&self.limits_of(target)).0;
+        self.pinned.iter().map(until).min()
     }
 
-    /// Rolls back what has been idle, or has lasted, too long; the peer is told with its next
-    /// request.
+    /// Resolves when [`Session::next_expiry`] has to be asked again: limits have changed, or an operator
+    /// ends a session. From this call on, not only once it is polled.
+    pub(crate) fn disturbed(&self) -> impl Future<Output = ()> + Send + use<> {
+        let notices: Vec<_> = self.pinned.values().map(|pinned| pinned.borrowed.notices()).collect();
+        async move {
+            if notices.is_empty() {
+                return std::future::pending().await;
+            }
+            let changes =
+                notices.into_iter().map(|mut notices| Box::pin(async move { notices.changed().await }));
+            drop(select_all(changes).await);
+        }
+    }
+
+    /// Rolls back what has been idle, or has lasted, too long, or was ended; the peer is told with its
+    /// next request.
     pub(crate) fn expire(&mut self) {
         let now = Instant::now();
-        for (target, pinned) in self.pinned.extract_if(|_, pinned| pinned.until() <= now).collect::<Vec<_>>()
-        {
-            if pinned.borrowed.state() == SessionState::Transaction {
-                let lasting = pinned.ends.is_some_and(|ends| ends <= now);
-                self.cursor(&target).expired = Some(if lasting { Expired::Lasting } else { Expired::Idle });
+        let gateway = &self.shared.context.gateway;
+        let mut expired = Vec::new();
+        self.pinned.retain(|target, pinned| {
+            let (until, why) = pinned.until(&gateway.limits_of(target));
+            let is_over = until <= now || why == Expired::Ended;
+            if is_over && pinned.borrowed.state() == SessionState::Transaction {
+                expired.push((target.clone(), why));
             }
+            !is_over
+        });
+        for (target, why) in expired {
+            self.cursor(&target).expired = Some(why);
         }
+    }
+
+    fn limits_of(&self, target: &Target) -> DatabaseLimits {
+        self.shared.context.gateway.limits_of(target)
     }
 
     async fn run_on(
@@ -201,23 +261,34 @@ impl Session {
         borrowed: &mut Borrowed,
         target: &Target,
         request: Request,
-        deadline: Instant,
+        (deadline, limit): Due,
     ) -> Result<Vec<u8>, Failure> {
-        let settings = &self.shared.context.settings;
+        let DatabaseLimits { max_result_rows, max_result_bytes, .. } = self.limits_of(target);
         let options = Options {
             deadline: Some(deadline),
-            policy: settings.policy,
-            max_rows: settings.max_result_rows,
-            max_bytes: settings.max_result_bytes,
+            policy: self.shared.context.settings.policy,
+            max_rows: max_result_rows,
+            max_bytes: max_result_bytes,
         };
         let kind = Kind::of(&request);
-        let collected = collect(borrowed, request, options).await;
+        let mut notices = borrowed.notices();
+        let collected = tokio::select! {
+            biased;
+            collected = collect(borrowed, request, options) => collected,
+            _ended = notices.wait_for(|ended| *ended) => {
+                let ended = ConnectError::Acquire(AcquireError::Ended);
+                return Err(error::connect(&target.to_string(), &ended).into());
+            }
+        };
         self.shared.context.gateway.note(borrowed, collected.as_ref().map(|(_, outcome)| *outcome));
         if let Err(gone @ (EngineError::Replaced | EngineError::ProcessEnded)) = collected {
             return Err(Failure::Gone(gone, borrowed.take_back()));
         }
         let (reply, outcome) = collected.map_err(|error| {
-            let fault = error::engine(&target.to_string(), &error);
+            let fault = match error {
+                EngineError::TimedOut => error::statement_timed_out(&target.to_string(), limit),
+                error => error::engine(&target.to_string(), &error),
+            };
             match kind {
                 Kind::Script { .. } => error::with_note(fault, "what the script did before stays"),
                 _ => fault,

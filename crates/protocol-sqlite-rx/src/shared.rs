@@ -39,22 +39,12 @@ pub struct Context {
 pub struct Settings {
     /// What SQL may do.
     pub policy: SqlPolicy,
-    /// How long a statement may take, waits for room included.
-    pub statement_timeout: Duration,
-    /// How long a transaction may be idle before it is rolled back.
-    pub idle_transaction_timeout: Duration,
-    /// How long a transaction may last before it is rolled back.
-    pub transaction_timeout: Duration,
     /// How long a peer may take for the ZMTP handshake.
     pub handshake_timeout: Duration,
     /// How long a peer may take to read a reply.
     pub write_timeout: Duration,
     /// The most bytes of a request, both packed and inflated.
     pub max_request_bytes: usize,
-    /// The most rows of a result.
-    pub max_result_rows: Option<u64>,
-    /// The most bytes of a result.
-    pub max_result_bytes: Option<u64>,
     /// Where databases opened by name live, for HEALTH_CHECK.
     pub data_directory: Option<PathBuf>,
     /// The program's version, for HEALTH_CHECK.

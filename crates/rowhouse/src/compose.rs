@@ -51,9 +51,15 @@ pub(crate) async fn gateway(config: &Config) -> Result<Composed, ComposeError> {
     let (engine, executor) = engine(config)?;
     let catalog = config.catalog.clone();
     let observer = Arc::new(Everybody::default());
-    let parts = Parts { catalog, engine: engine.clone(), observer: observer.clone(), limits: config.limits };
-    let gateway = Gateway::start(parts).await?;
     let journal = Journal::in_memory();
+    let parts = Parts {
+        catalog,
+        engine: engine.clone(),
+        observer: observer.clone(),
+        limits: config.limits,
+        journal: journal.clone(),
+    };
+    let gateway = Gateway::start(parts).await?;
     let clients = Clients::new(ClientsParts {
         limit: config.client_limit,
         handshake_limit: config.handshake_limit,
@@ -76,7 +82,6 @@ pub(crate) fn engine(config: &Config) -> io::Result<(Arc<dyn Engine>, Executor)>
     });
     let limits = Limits {
         value_bytes: config.max_value_bytes,
-        database_bytes: config.max_database_bytes,
         written_bytes: config.max_written_bytes,
         ..Limits::default()
     };
@@ -125,14 +130,9 @@ pub(crate) fn sqlite_rx(
         security,
         settings: Settings {
             policy: config.sql_policy,
-            statement_timeout: config.statement_timeout,
-            idle_transaction_timeout: config.idle_transaction_timeout,
-            transaction_timeout: config.transaction_timeout,
             handshake_timeout: config.handshake_timeout,
             write_timeout: config.write_timeout,
             max_request_bytes: config.max_request_bytes,
-            max_result_rows: Some(config.max_result_rows),
-            max_result_bytes: Some(config.max_result_bytes),
             data_directory: config.data_directory.clone(),
             version: env!("CARGO_PKG_VERSION"),
         },

@@ -43,6 +43,7 @@ impl Observer for Log {
                     tracing::info!(%database, suppressed, "database created");
                 }
             }
+            Event::DatabaseDropped { .. } | Event::DatabaseFrozen { .. } => administered(event),
             Event::DatabaseOpened { database, took } => {
                 tracing::debug!(database = name(database), duration_ms = millis(*took), "database opened");
             }
@@ -153,6 +154,22 @@ impl Log {
     }
 }
 
+/// What was done to a database, or came of what it may use.
+fn administered(event: &Event<'_>) {
+    match event {
+        Event::DatabaseDropped { database, cause } => {
+            let (interface, who) = (cause.interface.as_str(), &*cause.who);
+            tracing::info!(%database, interface, who, "database dropped");
+        }
+        Event::DatabaseFrozen { database, limit } => tracing::warn!(
+            database = name(database),
+            max_database_bytes = limit,
+            "database frozen: it takes as much as it may, and no writes until rows are deleted or the limit is raised"
+        ),
+        _ => {}
+    }
+}
+
 fn closed(database: &Target, reason: CloseReason, took: Duration) {
     let (database, duration_ms, word) = (name(database), millis(took), reason.as_str());
     match reason {
@@ -165,7 +182,7 @@ fn closed(database: &Target, reason: CloseReason, took: Duration) {
         CloseReason::ProcessEnded => {
             tracing::warn!(database, reason = word, "database closed: its process ended by itself");
         }
-        CloseReason::Evicted | CloseReason::Shutdown => {
+        CloseReason::Evicted | CloseReason::Dropped | CloseReason::Shutdown => {
             tracing::debug!(database, reason = word, duration_ms, "database closed");
         }
     }

@@ -175,6 +175,12 @@ impl Limiter {
         Ok(resized)
     }
 
+    /// Changes how many may wait. Nobody is sent away: above a lower bound, nobody joins until so many
+    /// have gone.
+    pub fn bound_queue(&self, queue_max: u32) {
+        self.with(|state| state.bound_queue(queue_max));
+    }
+
     /// Fails all waiters and all who come later with [`Refused::Closed`]. Closing again does nothing.
     ///
     /// Permits out stay valid and are counted until given back; so does a permit
@@ -194,9 +200,9 @@ impl Limiter {
     /// Runs one atomic step; what it returns is woken or dropped by the caller, with the lock released.
     fn with<T>(&self, step: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state.lock().expect("no step of a limiter panics");
-        let held_before = state.held();
+        let before = (state.held(), state.waiting());
         let result = step(&mut state);
-        state.check(held_before);
+        state.check(before);
         result
     }
 }

@@ -32,6 +32,9 @@ struct State {
     generations: BTreeMap<String, u64>,
     /// How often each was touched.
     touched: BTreeMap<String, u64>,
+    /// The most bytes that each may take, as was said last.
+    bounds: BTreeMap<String, Option<u64>>,
+    frozen: BTreeSet<String>,
     tally: Tally,
 }
 
@@ -50,6 +53,8 @@ pub struct Tally {
     pub connected: u64,
     /// Connections reset.
     pub reset: u64,
+    /// Checkpoints made.
+    pub checkpoints: u64,
     /// Backups finished.
     pub backed_up: u64,
     /// The most backups that were under way at once.
@@ -112,6 +117,21 @@ impl Fake {
     /// Changes a database.
     pub fn touch(&self, name: &str) {
         *self.state().touched.entry(name.to_owned()).or_default() += 1;
+    }
+
+    /// The most bytes that an open database may take, as it was told last.
+    pub fn bound_of(&self, name: &str) -> Option<u64> {
+        self.state().bounds.get(name).copied().flatten()
+    }
+
+    /// Makes a database frozen at its bound, or thaws it.
+    pub fn set_frozen(&self, name: &str, frozen: bool) {
+        let mut state = self.state();
+        if frozen {
+            state.frozen.insert(name.to_owned());
+        } else {
+            state.frozen.remove(name);
+        }
     }
 
     /// Holds every opening, closing and backup until [`Fake::resume`].
@@ -245,6 +265,10 @@ impl Engine for Fake {
         })
     }
 
+    fn size<'a>(&'a self, _at: &'a Location) -> BoxFuture<'a, Option<u64>> {
+        Box::pin(async { None })
+    }
+
     fn list(&self) -> BoxFuture<'_, Result<Vec<DatabaseName>, EngineError>> {
         Box::pin(
             async move { Ok(self.state().present.iter().filter_map(|name| name.parse().ok()).collect()) },
@@ -306,6 +330,22 @@ impl Database for FakeDatabase {
 
     fn size(&self) -> BoxFuture<'_, Option<u64>> {
         Box::pin(async { None })
+    }
+
+    fn bound(&self, max_bytes: Option<u64>) {
+        self.engine.state().bounds.insert(self.at.clone(), max_bytes);
+    }
+
+    fn is_frozen(&self) -> BoxFuture<'_, Result<bool, EngineError>> {
+        Box::pin(async { Ok(self.engine.state().frozen.contains(&self.at)) })
+    }
+
+    fn checkpoint(&self) -> BoxFuture<'_, Result<(), EngineError>> {
+        Box::pin(async {
+            self.engine.pass().await;
+            self.engine.state().tally.checkpoints += 1;
+            Ok(())
+        })
     }
 
     fn stamp(&self) -> BoxFuture<'_, Result<Option<Stamp>, EngineError>> {

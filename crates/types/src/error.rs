@@ -65,6 +65,16 @@ error_codes! {
     QueueFull = "queue_full",
     /// Every connection to this database was in use until the deadline.
     ConnectionLimitReached = "connection_limit_reached",
+    /// This database is asked for more often than it may be.
+    RateLimited = "rate_limited",
+    /// The database is paused, and was not resumed in time.
+    DatabasePaused = "database_paused",
+    /// The session was ended by the operator, and what it had not committed is gone.
+    SessionEnded = "session_ended",
+    /// The database is in the server's configuration, which is where it is changed.
+    DatabaseConfigured = "database_configured",
+    /// The limit cannot be that, or not now.
+    LimitRefused = "limit_refused",
     /// As many clients as may be connected are connected.
     ClientLimitReached = "client_limit_reached",
     /// The statement was interrupted at its deadline and did not apply.

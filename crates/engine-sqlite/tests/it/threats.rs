@@ -1,8 +1,7 @@
 //! One test per threat of the threat model that this crate answers (`S-..`).
 use crate::support::{Files, Form};
-use rowhouse_engine::conformance::{failure, integer, query, run, unlimited, within};
+use rowhouse_engine::conformance::{Opened, failure, integer, opened, query, run, unlimited, within};
 use rowhouse_engine::{Condition, Connection, EngineError, Options, SqlPolicy};
-use rowhouse_engine_sqlite::{Config, Limits};
 use rowhouse_types::{Request, Value};
 
 const POLICIES: [SqlPolicy; 2] = [SqlPolicy::Standard, SqlPolicy::Guarded];
@@ -285,12 +284,13 @@ async fn s06_s11_pragmas_that_reach_beyond_this_database_are_denied() {
 
 #[tokio::test]
 async fn s06_a_tenant_at_its_quota_cannot_grow() {
-    let limits = Limits { database_bytes: Some(1 << 20), ..Limits::default() };
-    let files = Files::with(&Config { limits, ..Config::default() });
-    let mut connection = files.connect("tenant").await;
+    let files = Files::open();
+    let Opened { database, .. } = opened(&files, "tenant").await;
+    database.bound(Some(1 << 20));
+    let mut connection = database.connect().await.unwrap();
     query(&mut *connection, "CREATE TABLE t (b)").await;
     let error = failure(&mut *connection, "INSERT INTO t VALUES (zeroblob(2000000))", unlimited()).await;
-    assert!(matches!(error, EngineError::Statement { condition: Condition::Full, .. }), "{error:?}");
+    assert!(matches!(error, EngineError::QuotaReached { limit: 1_048_576 }), "{error:?}");
     assert_eq!(error.to_string(), "database or disk is full");
     query(&mut *connection, "INSERT INTO t VALUES (zeroblob(1000))").await;
 }

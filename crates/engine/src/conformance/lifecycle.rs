@@ -8,13 +8,16 @@ pub async fn a_database_is_made_found_opened_and_destroyed(harness: &impl Harnes
     assert_eq!(engine.probe(&at).await.expect("probes"), Presence::Absent);
     engine.create(&at).await.expect("creates");
     assert_eq!(engine.probe(&at).await.expect("probes"), Presence::Present);
+    let size = engine.size(&at).await;
     let database = engine.open(&at).await.expect("opens");
     let mut connection = database.connect().await.expect("connects");
     connection.ping().await.expect("answers");
     assert_eq!(integer(&mut *connection, "SELECT 41 + 1").await, 42);
     connection.close().await;
     database.close().await.expect("closes");
+    assert_eq!(size.is_some(), engine.size(&at).await.is_some(), "told open or not");
     engine.destroy(&at).await.expect("destroys");
+    assert_eq!(engine.size(&at).await, None);
     assert_eq!(engine.probe(&at).await.expect("probes"), Presence::Absent);
     assert!(matches!(engine.destroy(&at).await, Err(EngineError::NoSuchDatabase)));
 }

@@ -88,7 +88,7 @@ impl Change {
     pub const LIMIT_MAX: u32 = i32::MAX as u32;
 
     /// What it makes of the limit in force with so many active.
-    pub(super) fn decide(self, limit: NonZeroU32, active: u32) -> Result<NonZeroU32, ChangeError> {
+    pub(crate) fn decide(self, limit: NonZeroU32, active: u32) -> Result<NonZeroU32, ChangeError> {
         let now = i64::from(limit.get());
         let (requested, drain) = match self {
             Self::Set { limit, drain } => (i64::from(limit.get()), drain),

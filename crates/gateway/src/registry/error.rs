@@ -40,6 +40,9 @@ pub enum OpenError {
         /// How long was waited.
         waited: Duration,
     },
+    /// It is being dropped.
+    #[error("the database is being dropped")]
+    BeingDropped,
     /// The engine failed.
     #[error("the database could not be opened")]
     Engine(#[source] EngineError),
@@ -59,7 +62,7 @@ impl OpenError {
             Self::TooFast { .. } => Refusal::CreateRate,
             Self::Full { .. } => Refusal::Room,
             Self::QueueFull { .. } => Refusal::RoomQueue,
-            Self::Closing { .. } | Self::ShuttingDown => Refusal::Closing,
+            Self::Closing { .. } | Self::BeingDropped | Self::ShuttingDown => Refusal::Closing,
             Self::Engine(EngineError::NoSuchDatabase | EngineError::NameTaken) => Refusal::Unknown,
             Self::Engine(_) | Self::Interrupted => return None,
         })
@@ -70,9 +73,11 @@ impl Reportable for OpenError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::NotFound | Self::CreationNotAllowed => ErrorKind::NotFound,
-            Self::TooFast { .. } | Self::Full { .. } | Self::QueueFull { .. } | Self::Closing { .. } => {
-                ErrorKind::Overloaded
-            }
+            Self::TooFast { .. }
+            | Self::Full { .. }
+            | Self::QueueFull { .. }
+            | Self::Closing { .. }
+            | Self::BeingDropped => ErrorKind::Overloaded,
             Self::Engine(source) => source.kind(),
             Self::ShuttingDown => ErrorKind::ShuttingDown,
             Self::Interrupted => ErrorKind::Internal,
@@ -86,7 +91,7 @@ impl Reportable for OpenError {
             Self::TooFast { .. } => ErrorCode::CreationRateLimited,
             Self::Full { .. } => ErrorCode::DatabaseLimitReached,
             Self::QueueFull { .. } => ErrorCode::QueueFull,
-            Self::Closing { .. } => ErrorCode::DatabaseUnavailable,
+            Self::Closing { .. } | Self::BeingDropped => ErrorCode::DatabaseUnavailable,
             Self::Engine(source) => source.code(),
             Self::ShuttingDown => ErrorCode::ShuttingDown,
             Self::Interrupted => ErrorCode::Internal,
@@ -105,6 +110,7 @@ impl Reportable for OpenError {
             }
             Self::QueueFull { .. } => "try again later".to_owned(),
             Self::Closing { .. } => "end the transactions that are open on it, and try again".to_owned(),
+            Self::BeingDropped => "try again later: the name may be free then".to_owned(),
             Self::Engine(source) => return source.hint(),
             Self::ShuttingDown | Self::Interrupted => return None,
         })

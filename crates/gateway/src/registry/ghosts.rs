@@ -26,6 +26,11 @@ impl Ghosts {
         Self { names: LruCache::new(most), taken: Sums(vec![0; 2 * most.get()]), next: 0 }
     }
 
+    /// How many are remembered at most.
+    pub(super) fn most(&self) -> NonZeroUsize {
+        self.names.cap()
+    }
+
     /// A name was evicted.
     pub(super) fn add(&mut self, name: DatabaseName) {
         debug_assert!(!self.names.contains(&name), "it was open, and so no ghost");

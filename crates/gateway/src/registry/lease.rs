@@ -1,8 +1,8 @@
 //! The right to use a database: while one is held, it is not evicted.
 use super::open::Registry;
 use crate::tenant::Tenant;
+use crate::uses::Use;
 use std::sync::Arc;
-use tokio_util::task::task_tracker::TaskTrackerToken;
 
 /// The right to use a database: while one is held, it is not evicted.
 ///
@@ -11,29 +11,23 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 #[derive(Debug)]
 pub(crate) struct Lease {
     tenant: Arc<Tenant>,
-    counted: Counted,
-}
-
-/// Who counts it.
-#[derive(Debug)]
-enum Counted {
-    ByRegistry(Registry),
-    /// A configured database counts its own.
-    ByTenant {
-        _token: TaskTrackerToken,
-    },
+    /// Who counts it besides its tenant, if it was opened by name.
+    registry: Option<Registry>,
+    /// Ends last: whoever waits for it finds that the registry counts it no more.
+    _use: Use,
 }
 
 impl Lease {
     /// A lease on a configured database, which is never evicted.
     pub(crate) fn configured(tenant: Arc<Tenant>) -> Self {
-        let counted = Counted::ByTenant { _token: tenant.leases.token() };
-        Self { tenant, counted }
+        let _use = tenant.leases.begin();
+        Self { tenant, registry: None, _use }
     }
 
     /// A lease that `registry` has counted already.
     pub(super) fn counted(tenant: Arc<Tenant>, registry: Registry) -> Self {
-        Self { tenant, counted: Counted::ByRegistry(registry) }
+        let _use = tenant.leases.begin();
+        Self { tenant, registry: Some(registry), _use }
     }
 
     pub(crate) fn tenant(&self) -> &Arc<Tenant> {
@@ -43,9 +37,9 @@ impl Lease {
 
 impl Clone for Lease {
     fn clone(&self) -> Self {
-        match &self.counted {
-            Counted::ByTenant { .. } => Self::configured(self.tenant.clone()),
-            Counted::ByRegistry(registry) => {
+        match &self.registry {
+            None => Self::configured(self.tenant.clone()),
+            Some(registry) => {
                 registry.lend_again(&self.tenant);
                 Self::counted(self.tenant.clone(), registry.clone())
             }
@@ -55,7 +49,7 @@ impl Clone for Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if let Counted::ByRegistry(registry) = &self.counted {
+        if let Some(registry) = &self.registry {
             registry.give_back(&self.tenant);
         }
     }

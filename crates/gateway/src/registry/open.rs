@@ -3,9 +3,11 @@ use super::error::OpenError;
 use super::failures::Failures;
 use super::lease::Lease;
 use super::shares::{Claim, Owner};
-use super::table::{Admission, Effects, Table};
+use super::table::{Admission, Effects, Eviction, Table};
 use super::thrash::Thrashing;
 use super::{DynamicStatus, RegistryStatus};
+use crate::admin::{Gates, Past};
+use crate::book::Book;
 use crate::catalog::{Dynamic, Spec};
 use crate::event::{CloseReason, Event, Observer};
 use crate::limits::Limits;
@@ -43,7 +45,11 @@ pub(crate) struct RegistryParts {
     /// The owner of flights, closings and resets.
     pub(crate) tasks: TaskTracker,
     /// What may be used.
-    pub(crate) limits: Limits,
+    pub(crate) book: Book,
+    /// What is closed to new requests.
+    pub(crate) gates: Gates,
+    /// What was counted of those that are closed.
+    pub(crate) past: Arc<Past>,
     /// What failed a moment ago, told with the configured databases'.
     pub(crate) failures: Arc<Failures>,
 }
@@ -61,7 +67,7 @@ pub(crate) struct Asker {
 impl Registry {
     /// A registry with nothing open.
     pub(crate) fn new(parts: RegistryParts) -> Self {
-        let table = Mutex::new(Table::new(&parts.limits));
+        let table = Mutex::new(Table::new(&parts.book.all()));
         let flights = Singleflight::new(parts.tasks.clone());
         Self { shared: Arc::new(Shared { parts, table, flights }) }
     }
@@ -138,6 +144,48 @@ impl Registry {
         self.step(|table, effects| table.retire(tenant, name_of(tenant), effects));
     }
 
+    /// The database, if it is open; it is not lent.
+    pub(crate) fn find(&self, name: &DatabaseName) -> Option<Arc<Tenant>> {
+        self.step(|table, _effects| table.find(name))
+    }
+
+    /// The open ones.
+    pub(crate) fn tenants(&self) -> Vec<Arc<Tenant>> {
+        self.step(|table, _effects| table.tenants())
+    }
+
+    /// Closes it if nobody uses it, and returns when that is done. False if somebody does.
+    pub(crate) async fn evict(&self, name: &DatabaseName) -> bool {
+        match self.step(|table, effects| table.evict_named(name, effects)) {
+            Eviction::NotOpen => true,
+            Eviction::InUse => false,
+            // An error means that the closing task died, and the database with it.
+            Eviction::Closing(gone) => {
+                drop(gone.await);
+                true
+            }
+        }
+    }
+
+    /// Lends it no more, and returns when it is closed, which is when its last lease ends.
+    pub(crate) async fn doom(&self, name: &DatabaseName) {
+        if let Some(gone) = self.step(|table, effects| table.doom(name, effects)) {
+            // An error means that the closing task died, and the database with it.
+            drop(gone.await);
+        }
+    }
+
+    /// It is not there any more: nothing that is remembered of it holds.
+    pub(crate) fn forget(&self, target: &Target) {
+        self.shared.parts.failures.forget(target);
+    }
+
+    /// Goes by the limits in force from now on.
+    pub(crate) fn resize(&self) {
+        let limits = self.shared.parts.book.all();
+        self.step(|table, effects| table.resize(&limits, Instant::now(), effects));
+    }
+
     /// A client has come.
     pub(crate) fn enter(&self, owner: Owner) {
         self.step(|table, _effects| table.enter(owner));
@@ -202,7 +250,7 @@ impl Registry {
     }
 
     async fn open(&self, spec: &Spec, dynamic: Dynamic, asker: &Asker) -> Result<Lease, OpenError> {
-        let RegistryParts { engine, tasks, limits, .. } = &self.shared.parts;
+        let RegistryParts { engine, tasks, book, gates, .. } = &self.shared.parts;
         let name = spec.target.name().expect("the registry opens databases by name only");
         // Looked up before any place is taken: who asks for what is not there evicts nobody.
         let presence = engine.probe(&spec.location).await.map_err(OpenError::Engine)?;
@@ -210,17 +258,24 @@ impl Registry {
             return Err(OpenError::CreationNotAllowed);
         }
         if presence == Presence::Absent {
-            pace(asker, limits).await?;
+            pace(asker, &book.all()).await?;
         }
         if let Some(tenant) = self.place(name, asker).await? {
             return Ok(Lease::counted(tenant, self.clone()));
         }
         let place = Place { registry: self, name };
+        // Whoever drops it waits for what has a place, and this one has come too late for that.
+        if gates.is_fenced(&spec.target) {
+            return Err(OpenError::BeingDropped);
+        }
         let (database, created) = open_or_create(&**engine, spec, presence).await?;
-        let pool = Pool::new(database.clone(), limits.pool, tasks.clone());
+        let pool = Pool::new(database.clone(), book.clone(), tasks.clone());
         let tenant = Arc::new(Tenant::new(spec.clone(), TenantKind::Dynamic, database, pool));
+        tenant.heed(book);
         std::mem::forget(place);
         self.step(|table, _effects| table.opened(name, tenant.clone(), created));
+        // Once more: who changed them meanwhile did not find it.
+        tenant.heed(book);
         if created {
             self.shared.parts.observer.observe(&Event::DatabaseCreated { database: name });
         }
@@ -229,8 +284,8 @@ impl Registry {
 
     /// Waits for a place, or for the database if another flight has just opened it.
     async fn place(&self, name: &DatabaseName, asker: &Asker) -> Result<Option<Arc<Tenant>>, OpenError> {
-        let Limits { max_connections, max_waiting, room_timeout, .. } = self.shared.parts.limits;
         loop {
+            let Limits { max_connections, max_waiting, room_timeout, .. } = self.shared.parts.book.all();
             let claim = Claim { owner: asker.owner, now: Instant::now() };
             match self.step(|table, effects| table.admit(name, claim, effects)) {
                 Admission::Open(tenant) => return Ok(Some(tenant)),
@@ -263,6 +318,11 @@ impl Registry {
         let reason = tenant.close_reason(reason);
         let outcome = tenant.close().await;
         let name = name_of(&tenant);
+        self.shared.parts.past.add(
+            &tenant.spec.target,
+            tenant.counters.counts(),
+            reason == CloseReason::Evicted,
+        );
         self.step(|table, effects| table.closed(name, effects));
         let database = &tenant.spec.target;
         if let Err(error) = &outcome {
@@ -289,8 +349,8 @@ impl Registry {
             self.shared.parts.tasks.spawn(self.clone().close(tenant, reason));
         }
         if let Some(Thrashing { reopened, within, would_fit }) = effects.thrashing {
-            let RegistryParts { observer, limits, .. } = &self.shared.parts;
-            let limit = limits.max_connections;
+            let RegistryParts { observer, book, .. } = &self.shared.parts;
+            let limit = book.all().max_connections;
             observer.observe(&Event::Thrashing { reopened, within, limit, would_fit });
         }
         result
@@ -307,8 +367,8 @@ impl fmt::Debug for Registry {
 async fn pace(asker: &Asker, limits: &Limits) -> Result<(), OpenError> {
     let Some(pace) = &asker.pace else { return Ok(()) };
     let now = tokio::time::Instant::now().into_std();
-    let wait = pace.turn(now, limits.room_timeout);
-    let wait = wait.ok_or(OpenError::TooFast { rate: limits.create_rate })?;
+    let wait = pace.turn(limits.create_rate, now, limits.room_timeout);
+    let wait = wait.map_err(|_longer| OpenError::TooFast { rate: limits.create_rate })?;
     if !wait.is_zero() {
         tokio::time::sleep(wait).await;
     }

@@ -62,6 +62,11 @@ impl Shares {
         Self { places, window, idle, owners, by_places, clients }
     }
 
+    /// There are so many places from now on, and this window.
+    pub(super) fn resize(&mut self, places: usize, window: Duration) {
+        (self.places, self.window) = (places, window);
+    }
+
     /// A client has come.
     pub(super) fn enter(&mut self, owner: Owner) {
         self.clients.insert(owner);

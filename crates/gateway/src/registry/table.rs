@@ -4,12 +4,15 @@
 //! go and still in use; each takes one place from the moment it is granted until the database is
 //! closed. Invariants, checked after every step:
 //!
-//! 1. **Never more than the limit:** `slots.len() <= max`.
-//! 2. **No idle place while someone waits:** a waiter exists only if `slots.len() == max`.
-//! 3. **No idle database while someone waits:** with more waiters than drains under way, every
-//!    open database is leased.
+//! 1. **Never more than the limit:** `slots.len() <= max`. After the limit was lowered below what is
+//!    open, it never rises until it is: the ceiling falls with each that is closed.
+//! 2. **No idle place while someone waits:** a waiter exists only if `slots.len() >= max`.
+//! 3. **No idle database while a place is wanted:** with more waiters and slots above the limit than
+//!    drains under way, every open database is leased.
 //! 4. **Idle is unleased:** `shares` has exactly the open databases without a lease as idle, the
 //!    one whose last use ended first in front.
+mod wishes;
+
 use super::ghosts::Ghosts;
 use super::shares::{Claim, Owner, Shares};
 use super::thrash::{Thrash, Thrashing};
@@ -23,12 +26,16 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::oneshot;
 
+pub(super) use wishes::Eviction;
+
 /// The fewest and the most evicted names that are remembered; between them, as many as places.
 const GHOSTS: (usize, usize) = (1024, 65_536);
 
 #[derive(Debug)]
 pub(super) struct Table {
     max: usize,
+    /// The most slots there may be now: `max`, or what is left above it since it was lowered.
+    ceiling: usize,
     queue_max: usize,
     slots: HashMap<DatabaseName, Slot>,
     shares: Shares,
@@ -45,14 +52,18 @@ pub(super) struct Table {
 struct Slot {
     owner: Owner,
     state: State,
+    /// Who is told when it is gone.
+    watchers: Vec<oneshot::Sender<()>>,
+    /// Whether it is to be closed as soon as it is open.
+    doomed: bool,
 }
 
 #[derive(Debug)]
 enum State {
     Opening,
     Open { tenant: Arc<Tenant>, leases: usize },
-    Leaving { tenant: Arc<Tenant>, leases: usize, watchers: Vec<oneshot::Sender<()>> },
-    Draining { watchers: Vec<oneshot::Sender<()>> },
+    Leaving { tenant: Arc<Tenant>, leases: usize, reason: CloseReason },
+    Draining,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,9 +151,9 @@ pub(super) struct Effects {
 impl Table {
     pub(super) fn new(limits: &Limits) -> Self {
         let max = limits.max_connections.get() as usize;
-        let ghosts = NonZeroUsize::new(max.clamp(GHOSTS.0, GHOSTS.1)).expect("clamped above zero");
         Self {
             max,
+            ceiling: max,
             queue_max: limits.max_waiting as usize,
             slots: HashMap::new(),
             shares: Shares::new(max, limits.fair_window),
@@ -151,7 +162,7 @@ impl Table {
             next_ticket: 0,
             phase: Phase::Serving,
             tally: Tally::default(),
-            ghosts: Ghosts::new(ghosts),
+            ghosts: Ghosts::new(ghosts(max)),
             thrash: Thrash::new(max),
         }
     }
@@ -182,15 +193,11 @@ impl Table {
         if let Some(tenant) = self.lend(name) {
             return Admission::Open(tenant);
         }
-        match self.slots.get_mut(name).map(|slot| &mut slot.state) {
-            Some(State::Draining { watchers } | State::Leaving { watchers, .. }) => {
-                watchers.retain(|watcher| !watcher.is_closed());
-                let (done, closed) = oneshot::channel();
-                watchers.push(done);
-                return Admission::Closing(closed);
+        if let Some(slot) = self.slots.get_mut(name) {
+            match slot.state {
+                State::Draining | State::Leaving { .. } => return Admission::Closing(slot.watch()),
+                State::Opening | State::Open { .. } => unreachable!("one flight per name, and not open"),
             }
-            Some(State::Opening | State::Open { .. }) => unreachable!("one flight per name, and not open"),
-            None => {}
         }
         if self.slots.len() < self.max && self.queue.is_empty() {
             self.note_reopening(name, claim.now, effects);
@@ -226,15 +233,19 @@ impl Table {
     pub(super) fn opened(&mut self, name: &DatabaseName, tenant: Arc<Tenant>, created: bool) {
         let slot = self.slots.get_mut(name).expect("a place was granted");
         debug_assert!(matches!(slot.state, State::Opening));
-        slot.state = State::Open { tenant, leases: 1 };
+        slot.state = match slot.doomed {
+            true => State::Leaving { tenant, leases: 1, reason: CloseReason::Dropped },
+            false => State::Open { tenant, leases: 1 },
+        };
         self.tally.opened += 1;
         self.tally.created += u64::from(created);
     }
 
     /// It could not be opened.
     pub(super) fn failed(&mut self, name: &DatabaseName, effects: &mut Effects) {
-        let state = self.leave_place(name);
-        debug_assert!(matches!(state, Some(State::Opening)));
+        let slot = self.leave_place(name).expect("a place was granted");
+        debug_assert!(matches!(slot.state, State::Opening));
+        effects.wake.extend(slot.watchers);
         self.grant(effects);
     }
 
@@ -249,13 +260,14 @@ impl Table {
                     self.evict(now, effects);
                 }
             }
-            State::Leaving { leases, .. } => {
+            State::Leaving { leases, reason, .. } => {
                 *leases -= 1;
                 if *leases == 0 {
-                    self.drain(name, CloseReason::Replaced, effects);
+                    let reason = *reason;
+                    self.drain(name, reason, effects);
                 }
             }
-            State::Opening | State::Draining { .. } => unreachable!("a leased database is open"),
+            State::Opening | State::Draining => unreachable!("a leased database is open"),
         }
     }
 
@@ -267,16 +279,10 @@ impl Table {
         name: &DatabaseName,
         effects: &mut Effects,
     ) -> bool {
-        let Some(slot) = self.slots.get_mut(name) else { return false };
-        match &mut slot.state {
-            State::Open { tenant: open, leases } if Arc::ptr_eq(open, tenant) => {
+        match self.slots.get(name).map(|slot| &slot.state) {
+            Some(State::Open { tenant: open, .. }) if Arc::ptr_eq(open, tenant) => {
                 self.tally.replaced += 1;
-                let leases = *leases;
-                slot.state = State::Leaving { tenant: tenant.clone(), leases, watchers: Vec::new() };
-                if leases == 0 {
-                    self.shares.rouse(name);
-                    self.drain(name, CloseReason::Replaced, effects);
-                }
+                self.part(name, CloseReason::Replaced, effects);
                 true
             }
             _ => false,
@@ -285,10 +291,9 @@ impl Table {
 
     /// It is closed now.
     pub(super) fn closed(&mut self, name: &DatabaseName, effects: &mut Effects) {
-        let Some(State::Draining { watchers }) = self.leave_place(name) else {
-            unreachable!("only a draining database is closed")
-        };
-        effects.wake.extend(watchers);
+        let slot = self.leave_place(name).expect("it is draining");
+        assert!(matches!(slot.state, State::Draining), "only a draining database is closed");
+        effects.wake.extend(slot.watchers);
         self.draining -= 1;
         self.grant(effects);
     }
@@ -317,7 +322,7 @@ impl Table {
     pub(super) fn tenants(&self) -> Vec<Arc<Tenant>> {
         let open = |slot: &Slot| match &slot.state {
             State::Open { tenant, .. } => Some(tenant.clone()),
-            State::Opening | State::Leaving { .. } | State::Draining { .. } => None,
+            State::Opening | State::Leaving { .. } | State::Draining => None,
         };
         self.slots.values().filter_map(open).collect()
     }
@@ -348,8 +353,14 @@ impl Table {
             }
             return;
         }
-        while let Some(waiter) = self.queue.get(self.draining) {
-            let Some(name) = self.shares.give_up(Claim { owner: waiter.owner, now }) else { break };
+        loop {
+            let excess = self.slots.len().saturating_sub(self.max);
+            let given_up = match self.draining.checked_sub(excess).map(|at| self.queue.get(at)) {
+                None => self.shares.give_up_oldest(),
+                Some(Some(waiter)) => self.shares.give_up(Claim { owner: waiter.owner, now }),
+                Some(None) => break,
+            };
+            let Some(name) = given_up else { break };
             self.drain(&name, CloseReason::Evicted, effects);
             self.tally.evicted += 1;
             self.ghosts.add(name);
@@ -359,13 +370,8 @@ impl Table {
     /// Starts to close an open database that nobody uses and that is no more among the idle ones.
     fn drain(&mut self, name: &DatabaseName, reason: CloseReason, effects: &mut Effects) {
         let slot = self.slots.get_mut(name).expect("it is open");
-        let draining = State::Draining { watchers: Vec::new() };
-        let tenant = match std::mem::replace(&mut slot.state, draining) {
-            State::Open { tenant, leases: 0 } => tenant,
-            State::Leaving { tenant, leases: 0, watchers } => {
-                slot.state = State::Draining { watchers };
-                tenant
-            }
+        let tenant = match std::mem::replace(&mut slot.state, State::Draining) {
+            State::Open { tenant, leases: 0 } | State::Leaving { tenant, leases: 0, .. } => tenant,
             _ => unreachable!("it is open and unleased"),
         };
         self.draining += 1;
@@ -384,14 +390,16 @@ impl Table {
 
     fn take_place(&mut self, name: DatabaseName, owner: Owner) {
         self.shares.take(owner);
-        let before = self.slots.insert(name, Slot { owner, state: State::Opening });
+        let slot = Slot { owner, state: State::Opening, watchers: Vec::new(), doomed: false };
+        let before = self.slots.insert(name, slot);
         debug_assert!(before.is_none(), "one waiter per name, and only when it has no slot");
     }
 
-    fn leave_place(&mut self, name: &DatabaseName) -> Option<State> {
+    fn leave_place(&mut self, name: &DatabaseName) -> Option<Slot> {
         let slot = self.slots.remove(name)?;
         self.shares.free(slot.owner);
-        Some(slot.state)
+        self.ceiling = self.ceiling.min(self.slots.len()).max(self.max);
+        Some(slot)
     }
 
     /// Counts it if it was evicted a moment ago: all that was used since its last use, and itself,
@@ -405,8 +413,26 @@ impl Table {
 
     /// Asserts the invariants that are cheap enough for every step.
     pub(super) fn check(&self) {
-        assert!(self.slots.len() <= self.max, "more databases open than allowed");
-        debug_assert!(self.queue.is_empty() || self.slots.len() == self.max);
-        debug_assert!(self.shares.idle() == 0 || self.queue.len() <= self.draining);
+        assert!(self.slots.len() <= self.ceiling, "more databases open than allowed");
+        debug_assert!(self.queue.is_empty() || self.max <= self.slots.len());
+        let excess = self.slots.len().saturating_sub(self.max);
+        debug_assert!(self.shares.idle() == 0 || self.queue.len() + excess <= self.draining);
     }
+}
+
+// === impl Slot ===
+
+impl Slot {
+    /// Told when it is gone.
+    fn watch(&mut self) -> oneshot::Receiver<()> {
+        self.watchers.retain(|watcher| !watcher.is_closed());
+        let (done, gone) = oneshot::channel();
+        self.watchers.push(done);
+        gone
+    }
+}
+
+/// How many evicted names are remembered with so many places.
+fn ghosts(places: usize) -> NonZeroUsize {
+    NonZeroUsize::new(places.clamp(GHOSTS.0, GHOSTS.1)).expect("clamped above zero")
 }

@@ -1,9 +1,10 @@
 //! The registry's machine against a model: names in a deque, the one used longest ago in front.
 use super::shares::{Claim, Owner};
 use super::table::{Admission, Effects, Table};
+use crate::book::Book;
 use crate::catalog::Spec;
 use crate::event::CloseReason;
-use crate::limits::{Limits, PoolLimits};
+use crate::limits::Limits;
 use crate::pool::Pool;
 use crate::tenant::{Tenant, TenantKind};
 use futures::executor::block_on;
@@ -27,7 +28,7 @@ fn tenant(name: &DatabaseName) -> Arc<Tenant> {
     let location = Location(name.to_string());
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let database = runtime.block_on(fake.open(&location)).expect("present");
-    let pool = Pool::new(database.clone(), PoolLimits::default(), TaskTracker::new());
+    let pool = Pool::new(database.clone(), Book::new(Limits::default()), TaskTracker::new());
     let spec = Spec { target: Target::Named(name.clone()), location };
     Arc::new(Tenant::new(spec, TenantKind::Dynamic, database, pool))
 }

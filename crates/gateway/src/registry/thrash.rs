@@ -36,7 +36,12 @@ struct Period {
 impl Thrash {
     /// Of a server with so many places.
     pub(super) fn new(places: usize) -> Self {
-        Self { enough: places.clamp(10, 100) as u64, period: None, told: None }
+        Self { enough: enough(places), period: None, told: None }
+    }
+
+    /// The server has so many places from now on.
+    pub(super) fn resize(&mut self, places: usize) {
+        self.enough = enough(places);
     }
 
     /// A database was opened again that so many places would have kept open.
@@ -71,6 +76,10 @@ impl Thrash {
             _ => None,
         }
     }
+}
+
+fn enough(places: usize) -> u64 {
+    places.clamp(10, 100) as u64
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use super::layers::{Layers, Origin};
 use crate::life::Autoscale;
 use rowhouse_engine::{Location, SqlPolicy};
 use rowhouse_engine_sqlite::Synchronous;
-use rowhouse_gateway::{Catalog, Dynamic, Limits, Plan, PoolLimits, Spec};
+use rowhouse_gateway::{Catalog, DatabaseLimits, Dynamic, Limits, Plan, Spec};
 use rowhouse_types::Target;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -37,22 +37,10 @@ pub struct Config {
     pub limits: Limits,
     /// What SQL may do.
     pub sql_policy: SqlPolicy,
-    /// How long a statement may take.
-    pub statement_timeout: Duration,
-    /// How long a transaction may be idle.
-    pub idle_transaction_timeout: Duration,
-    /// How long a transaction may last.
-    pub transaction_timeout: Duration,
-    /// The most rows of a result.
-    pub max_result_rows: u64,
-    /// The most bytes of a result.
-    pub max_result_bytes: u64,
     /// The most bytes of a request.
     pub max_request_bytes: usize,
     /// The longest text, blob or row.
     pub max_value_bytes: u32,
-    /// The largest a database may grow.
-    pub max_database_bytes: Option<u64>,
     /// The most a statement may write to disk.
     pub max_written_bytes: u64,
     /// What a commit waits for.
@@ -118,15 +106,9 @@ impl Config {
             data_directory,
             limits: limits(layers)?,
             sql_policy,
-            statement_timeout: layers.duration("statement_timeout")?,
-            idle_transaction_timeout: layers.duration("idle_transaction_timeout")?,
-            transaction_timeout: layers.duration("transaction_timeout")?,
-            max_result_rows: layers.integer("max_result_rows")?,
-            max_result_bytes: layers.bytes("max_result_bytes")?,
             max_request_bytes: narrow(layers.bytes("max_request_bytes")?),
             max_value_bytes: narrow(layers.bytes("max_value_bytes")?),
             max_written_bytes: layers.bytes("max_written_bytes")?,
-            max_database_bytes: layers.bytes_if_set("max_database_bytes")?,
             synchronous,
             executor_threads: narrow(layers.integer("executor_threads")?),
             database_threads: positive(layers.integer("database_threads")?),
@@ -226,11 +208,18 @@ fn limits(layers: &Layers) -> Result<Limits, ConfigError> {
         room_timeout: layers.duration("room_timeout")?,
         fair_window: layers.duration("fair_window")?,
         create_rate: positive(layers.integer("create_rate")?),
-        pool: PoolLimits {
-            pool_size: positive(layers.integer("pool_size")?),
+        acquire_timeout: layers.duration("acquire_timeout")?,
+        idle_timeout: layers.duration("idle_timeout")?,
+        database: DatabaseLimits {
+            sessions: positive(layers.integer("pool_size")?),
             queue: narrow(layers.integer("pool_queue")?),
-            acquire_timeout: layers.duration("acquire_timeout")?,
-            idle_timeout: layers.duration("idle_timeout")?,
+            requests_per_second: layers.integer_if_set("requests_per_second")?.map(positive),
+            statement_timeout: layers.duration("statement_timeout")?,
+            idle_transaction_timeout: layers.duration("idle_transaction_timeout")?,
+            transaction_timeout: layers.duration("transaction_timeout")?,
+            max_result_rows: Some(layers.integer("max_result_rows")?),
+            max_result_bytes: Some(layers.bytes("max_result_bytes")?),
+            max_database_bytes: layers.bytes_if_set("max_database_bytes")?,
         },
     })
 }

@@ -155,7 +155,13 @@ pub const OPTIONS: &[Opt] = &[
         "10000",
         "The most requests that may wait for a session of one database.",
     ),
-    opt("acquire_timeout", Kind::Duration, "10s", "How long a request waits for a session."),
+    opt(
+        "requests_per_second",
+        Kind::Integer(1, 1_000_000),
+        "",
+        "The most requests to one database in a second, of which a second's worth may come at once; what goes beyond waits. No bound unless set.",
+    ),
+    opt("acquire_timeout", Kind::Duration, "10s", "How long a request waits for a session, or for its turn."),
     opt(
         "idle_timeout",
         Kind::Duration,
@@ -223,7 +229,7 @@ pub const OPTIONS: &[Opt] = &[
         "max_database_bytes",
         Kind::Bytes(64 * 1024, u64::MAX >> 1),
         "",
-        "The largest a database may grow; no bound unless set.",
+        "The most bytes of a database in use; at it, only reading and deleting go on. No bound unless set.",
     ),
     opt(
         "synchronous",

@@ -61,6 +61,10 @@ impl Layers {
         self.require(key, integer)
     }
 
+    pub(super) fn integer_if_set(&self, key: &str) -> Result<Option<u64>, ConfigError> {
+        self.read(key, integer)
+    }
+
     pub(super) fn bytes(&self, key: &str) -> Result<u64, ConfigError> {
         self.require(key, bytes)
     }

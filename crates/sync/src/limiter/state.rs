@@ -5,7 +5,7 @@
 //! 1. **No idle capacity while someone waits:** a waiter exists only if `held >= limit`.
 //! 2. **No grant above the limit:** a step that raises `held` leaves `held <= limit`.
 //! 3. **A grant is held:** every granted ticket is counted in `held`.
-//! 4. **The queue is bounded:** at most `queue_max` wait.
+//! 4. **The queue is bounded:** a step that adds a waiter leaves at most `queue_max`.
 //! 5. **Nobody waits in vain:** a closed limiter has no waiters.
 //!
 //! From 1 and 2 follow that free capacity can be taken without asking the queue,
@@ -164,22 +164,30 @@ impl State {
         (Resized { previous, excess, admitted }, wakers)
     }
 
+    /// Sets how many may wait; who waits already goes on.
+    pub(super) fn bound_queue(&mut self, queue_max: u32) {
+        self.queue_max = queue_max;
+    }
+
     /// Closes and returns the waiters this fails, to be woken.
     pub(super) fn close(&mut self) -> BTreeMap<Ticket, Waker> {
         self.closed = true;
         mem::take(&mut self.waiting)
     }
 
-    /// Asserts the invariants after a step that began with `held_before` permits out.
+    /// Asserts the invariants after a step that began with so many permits out and so many waiting.
     ///
     /// In debug builds, and under loom, whose models run optimised.
-    pub(super) fn check(&self, held_before: u32) {
+    pub(super) fn check(&self, (held_before, waiting_before): (u32, u32)) {
         if cfg!(any(debug_assertions, loom)) {
             let limit = self.limit.get();
             assert!(self.waiting.is_empty() || self.held >= limit, "idle capacity while someone waits");
             assert!(self.held <= held_before || self.held <= limit, "grant above the limit");
             assert!(self.granted.len() <= self.held as usize, "a grant is not held");
-            assert!(self.waiting.len() <= self.queue_max as usize, "queue above its bound");
+            assert!(
+                self.waiting() <= self.queue_max || self.waiting() <= waiting_before,
+                "queue above its bound"
+            );
             assert!(!self.closed || self.waiting.is_empty(), "someone waits in vain");
         }
     }
@@ -195,7 +203,7 @@ impl State {
         Some(waker)
     }
 
-    fn waiting(&self) -> u32 {
+    pub(super) fn waiting(&self) -> u32 {
         u32::try_from(self.waiting.len()).expect("bounded by queue_max")
     }
 }

@@ -132,6 +132,22 @@ fn repeated_resizes_leak_no_permits() {
 }
 
 #[test]
+fn a_shorter_queue_sends_nobody_away_and_a_longer_one_is_in_force_at_once() {
+    let limiter = Limiter::new(limit(1), 2);
+    let held = take(&limiter);
+    let (mut first, mut second) = (waiter(&limiter), waiter(&limiter));
+    limiter.bound_queue(1);
+    assert_eq!(assert_ready_err!(task::spawn(limiter.acquire()).poll()), Refused::QueueFull);
+    drop(held);
+    let first = assert_ready_ok!(first.poll());
+    assert_eq!(assert_ready_err!(task::spawn(limiter.acquire()).poll()), Refused::QueueFull);
+    limiter.bound_queue(2);
+    let _third = waiter(&limiter);
+    drop(first);
+    let _second = assert_ready_ok!(second.poll());
+}
+
+#[test]
 fn the_largest_limit_works() {
     let limiter = Limiter::new(NonZeroU32::MAX, u32::MAX);
     let _permit = take(&limiter);

@@ -57,6 +57,18 @@ impl Database for Failing {
         self.inner.size()
     }
 
+    fn bound(&self, max_bytes: Option<u64>) {
+        self.inner.bound(max_bytes);
+    }
+
+    fn is_frozen(&self) -> BoxFuture<'_, Result<bool, EngineError>> {
+        self.inner.is_frozen()
+    }
+
+    fn checkpoint(&self) -> BoxFuture<'_, Result<(), EngineError>> {
+        self.inner.checkpoint()
+    }
+
     fn stamp(&self) -> BoxFuture<'_, Result<Option<Stamp>, EngineError>> {
         self.inner.stamp()
     }

@@ -1,0 +1,246 @@
+//! What is done to a database as a whole.
+use super::error::AdminError;
+use super::gates::GATES_MAX;
+use crate::catalog::Resolution;
+use crate::event::Event;
+use crate::gateway::Gateway;
+use crate::journal::{Action, Cause, Entry};
+use crate::tenant::Tenant;
+use rowhouse_engine::Presence;
+use rowhouse_types::{DatabaseName, Target};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long sessions that were ended may take to let go.
+const LETTING_GO: Duration = Duration::from_secs(5);
+
+/// How a database is dropped that is in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Removal {
+    /// How long its sessions may take to end by themselves.
+    pub patience: Duration,
+    /// Whether they are ended then; else it is not dropped.
+    pub force: bool,
+}
+
+impl Default for Removal {
+    fn default() -> Self {
+        Self { patience: Duration::from_secs(10), force: false }
+    }
+}
+
+impl Gateway {
+    /// Creates an empty database where those opened by name live.
+    ///
+    /// # Errors
+    ///
+    /// When there is one, or the server opens none by name.
+    pub async fn create(&self, name: &DatabaseName, cause: &Cause) -> Result<(), AdminError> {
+        let target = Target::Named(name.clone());
+        let created = self.make(name, &target).await;
+        self.record(Action::CreateDatabase, &target, cause, &created);
+        created
+    }
+
+    /// Drops a database and all it holds, with the limits it has of its own: nothing of it is there for
+    /// the next one of its name.
+    ///
+    /// New requests wait meanwhile, no longer than they wait for anything, and find no database after it,
+    /// or a new one where being named creates one.
+    ///
+    /// # Errors
+    ///
+    /// When its sessions do not end and are not to be ended, or it is configured.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future lets it go on.
+    pub async fn drop_database(
+        &self,
+        name: &DatabaseName,
+        how: Removal,
+        cause: &Cause,
+    ) -> Result<(), AdminError> {
+        let (this, name, cause) = (self.clone(), name.clone(), cause.clone());
+        let removing = async move {
+            let target = Target::Named(name.clone());
+            let removed = this.remove(&name, &target, how).await;
+            this.record(Action::DropDatabase, &target, &cause, &removed);
+            if removed.is_ok() {
+                this.tell(&Event::DatabaseDropped { database: &name, cause: &cause });
+            }
+            removed
+        };
+        self.shared.tasks.spawn(removing).await.unwrap_or(Err(AdminError::ShuttingDown))
+    }
+
+    /// Closes a database that nobody uses; the next request opens it again. One that is not open is left
+    /// as it is.
+    ///
+    /// # Errors
+    ///
+    /// When somebody uses it, or it is configured.
+    pub async fn evict(&self, target: &Target, cause: &Cause) -> Result<(), AdminError> {
+        let evicted = self.close_idle(target).await;
+        self.record(Action::Evict, target, cause, &evicted);
+        evicted
+    }
+
+    /// Lets new requests of a database wait until it is resumed, and returns when those that run have
+    /// ended, transactions included. Pausing a paused one waits for the same.
+    ///
+    /// Who waits holds neither a session nor the database, and is told so after `acquire_timeout`.
+    ///
+    /// # Errors
+    ///
+    /// When they have not ended within `patience`. Then it is not paused.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves it paused.
+    pub async fn pause(&self, target: &Target, patience: Duration, cause: &Cause) -> Result<(), AdminError> {
+        let paused = self.hold(target, patience).await;
+        self.record(Action::Pause, target, cause, &paused);
+        paused
+    }
+
+    /// Lets the requests of a paused database go on. False if it was not paused.
+    pub fn resume(&self, target: &Target, cause: &Cause) -> bool {
+        let resumed = self.shared.gates.resume(target);
+        if resumed {
+            self.record(Action::Resume, target, cause, &Ok(()));
+        }
+        resumed
+    }
+
+    /// Moves what was committed from a database's log to where it belongs. There is nothing to move of
+    /// one that is closed.
+    ///
+    /// # Errors
+    ///
+    /// When somebody reads for long, or the disk fails.
+    pub async fn checkpoint(&self, target: &Target, cause: &Cause) -> Result<(), AdminError> {
+        let moved = self.shorten_log(target).await;
+        self.record(Action::Checkpoint, target, cause, &moved);
+        moved
+    }
+
+    async fn make(&self, name: &DatabaseName, target: &Target) -> Result<(), AdminError> {
+        self.check_by_name(target, "created")?;
+        if self.shared.gates.is_fenced(target) {
+            return Err(AdminError::BeingDropped);
+        }
+        let engine = &self.shared.engine;
+        engine.create(&engine.locate(name)).await?;
+        self.tell(&Event::DatabaseCreated { database: name });
+        self.shared.known.added();
+        Ok(())
+    }
+
+    async fn remove(&self, name: &DatabaseName, target: &Target, how: Removal) -> Result<(), AdminError> {
+        self.check_by_name(target, "dropped")?;
+        let Some(_fence) = self.shared.gates.fence(target) else { return Err(AdminError::BeingDropped) };
+        let engine = &self.shared.engine;
+        let location = engine.locate(name);
+        if engine.probe(&location).await? == Presence::Absent {
+            return Err(AdminError::NotFound);
+        }
+        if let Some(tenant) = self.tenant(target)
+            && let Err(error) = none_left(&tenant, how.patience).await
+        {
+            if !how.force {
+                return Err(error);
+            }
+            tenant.end();
+            none_left(&tenant, LETTING_GO).await?;
+        }
+        self.shared.registry.doom(name).await;
+        engine.destroy(&location).await?;
+        self.shared.registry.forget(target);
+        self.shared.past.forget(target);
+        self.shared.known.removed();
+        self.shared.gates.resume(target);
+        self.forget_own(target).await
+    }
+
+    async fn close_idle(&self, target: &Target) -> Result<(), AdminError> {
+        match self.shared.catalog.resolve(target) {
+            Ok(Resolution::Configured(_)) => return Err(AdminError::Configured { verb: "evicted" }),
+            Ok(Resolution::Dynamic(..)) => self.must_exist(target).await?,
+            Err(_nowhere) => return Err(AdminError::NotFound),
+        }
+        let name = target.name().expect("the default database is configured");
+        if self.shared.registry.evict(name).await {
+            return Ok(());
+        }
+        Err(AdminError::InUse { sessions: self.tenant(target).map_or(0, |tenant| tenant.pool.status().held) })
+    }
+
+    async fn hold(&self, target: &Target, patience: Duration) -> Result<(), AdminError> {
+        self.must_exist(target).await?;
+        let gates = &self.shared.gates;
+        if gates.is_fenced(target) {
+            return Err(AdminError::BeingDropped);
+        }
+        let too_many = AdminError::TooMany { limit: GATES_MAX, what: "are paused" };
+        let is_new = gates.pause(target).ok_or(too_many)?;
+        let Some(tenant) = self.tenant(target) else { return Ok(()) };
+        let held = none_left(&tenant, patience).await;
+        if held.is_err() && is_new {
+            gates.resume(target);
+        }
+        held
+    }
+
+    async fn shorten_log(&self, target: &Target) -> Result<(), AdminError> {
+        self.must_exist(target).await?;
+        let Some(tenant) = self.tenant(target) else { return Ok(()) };
+        let _use = tenant.leases.begin();
+        match tenant.database().checkpoint().await {
+            // It was closed meanwhile, which moves all there is.
+            Err(rowhouse_engine::EngineError::Closed) => Ok(()),
+            moved => Ok(moved?),
+        }
+    }
+
+    /// Fails when it is not one of those made and dropped by name.
+    fn check_by_name(&self, target: &Target, verb: &'static str) -> Result<(), AdminError> {
+        match self.shared.catalog.resolve(target) {
+            Ok(Resolution::Dynamic(..)) => Ok(()),
+            Ok(Resolution::Configured(_)) => Err(AdminError::Configured { verb }),
+            Err(_nowhere) => Err(AdminError::NotByName),
+        }
+    }
+
+    /// Fails when there is no such database.
+    pub(super) async fn must_exist(&self, target: &Target) -> Result<(), AdminError> {
+        match self.shared.catalog.resolve(target) {
+            Ok(Resolution::Configured(_)) => Ok(()),
+            Err(_nowhere) => Err(AdminError::NotFound),
+            Ok(Resolution::Dynamic(name, _)) => {
+                let engine = &self.shared.engine;
+                match engine.probe(&engine.locate(name)).await? {
+                    Presence::Present => Ok(()),
+                    Presence::Absent => Err(AdminError::NotFound),
+                }
+            }
+        }
+    }
+
+    fn record(&self, action: Action, target: &Target, cause: &Cause, ended: &Result<(), AdminError>) {
+        let entry = Entry {
+            database: Some(target.clone()),
+            result: ended.as_ref().copied().map_err(super::change::told),
+            ..Entry::of(action, cause.clone())
+        };
+        // It is on its way, and who asked need not wait for it.
+        drop(self.shared.journal.record(entry));
+    }
+}
+
+/// Waits until nobody uses it.
+async fn none_left(tenant: &Arc<Tenant>, patience: Duration) -> Result<(), AdminError> {
+    let left = timeout(patience, tenant.leases.none()).await;
+    left.map_err(|_elapsed| AdminError::StillInUse { sessions: tenant.pool.status().held, waited: patience })
+}
