@@ -47,7 +47,7 @@ pub(crate) struct Place {
 
 impl Crowd {
     /// The most connections at once.
-    pub(crate) const MOST: usize = 512;
+    pub(crate) const MOST: usize = 256;
 
     pub(crate) fn new(most: usize) -> Arc<Self> {
         let (seats, moments) = (Mutex::default(), AtomicU64::new(BUSY + 1));

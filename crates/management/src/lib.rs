@@ -32,6 +32,10 @@ mod tls;
 mod token;
 
 pub use context::{Context, Listen, Settings};
+
+/// The most connections to management at once; each has one open file.
+pub const CONNECTIONS_MAX: usize = crowd::Crowd::MOST;
+
 pub use listener::BindError;
 pub use operator::{ConfigChange, Operator, OperatorError, Readiness};
 pub use secret_file::SecretError;

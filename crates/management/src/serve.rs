@@ -73,7 +73,9 @@ where
         }
     });
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
+    // As existing scripts look for them: `Content-Type`.
+    http.title_case_headers(true)
+        .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_MAX);

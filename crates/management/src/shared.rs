@@ -2,8 +2,16 @@
 use crate::context::Context;
 use crate::readiness::Probe;
 use crate::reply::Problem;
-use rowhouse_gateway::Recording;
+use rowhouse_gateway::{JournalError, Recording};
+use std::time::Duration;
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
+
+/// A key under which nothing is kept.
+const NOTHING: &str = "nothing";
+
+/// How long operations on databases may go on when management stops.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What all handlers share.
 #[derive(Debug)]
@@ -35,18 +43,27 @@ impl Shared {
         })
     }
 
+    /// Waits until all that was recorded so far is safe: what is written in order is safe in order.
+    pub(crate) async fn settle(&self) -> Result<(), Problem> {
+        self.context.journal.keep(NOTHING, None).await.map_err(|error| unrecorded(&error))
+    }
+
     pub(crate) async fn close(&self) {
         self.work.close();
-        self.work.wait().await;
+        if timeout(STOP_TIMEOUT, self.work.wait()).await.is_err() {
+            tracing::warn!("operations that management began did not end in time");
+        }
     }
 }
 
 /// Waits until what was done is recorded.
 pub(crate) async fn recorded(recording: Recording) -> Result<(), Problem> {
-    recording.await.map(drop).map_err(|error| {
-        tracing::error!(error = %error, "a change was made and could not be recorded");
-        Problem::unavailable(
-            "the change is in force, and cannot be recorded now: see the server's log and its disk",
-        )
-    })
+    recording.await.map(drop).map_err(|error| unrecorded(&error))
+}
+
+fn unrecorded(error: &JournalError) -> Problem {
+    tracing::error!(%error, "a change was made and could not be recorded");
+    Problem::unavailable(
+        "the change is in force, and cannot be recorded now: see the server's log and its disk",
+    )
 }

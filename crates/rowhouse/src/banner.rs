@@ -1,4 +1,5 @@
 //! What is said at the start: what listens where, within which limits, and a line to try.
+use crate::config::Config;
 use crate::server::Running;
 use rowhouse_gateway::Dynamic;
 use rowhouse_protocol_sqlite_rx::curve::Security;
@@ -13,6 +14,13 @@ impl fmt::Display for Banner<'_> {
         let Self(running) = self;
         let config = running.config();
         writeln!(f, "rowhouse {}", env!("CARGO_PKG_VERSION"))?;
+        // First, so that who waits for the others has it.
+        match running.management() {
+            Some(management) => {
+                writeln!(f, "  {:<11} {}{}", "management", management.url(), Callers(config))?;
+            }
+            None => writeln!(f, "  {:<11} none", "management")?,
+        }
         for listening in running.listeners() {
             writeln!(f, "  {listening}")?;
         }
@@ -59,6 +67,16 @@ fn try_plain(f: &mut fmt::Formatter<'_>, running: &Running) -> fmt::Result {
         )?;
     }
     Ok(())
+}
+
+/// Who may manage the server, in words.
+struct Callers<'a>(&'a Config);
+
+impl fmt::Display for Callers<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let token = self.0.management.as_ref().is_some_and(|management| management.token_file.is_some());
+        f.write_str(if token { " (with a token)" } else { " (whoever is on this machine)" })
+    }
 }
 
 /// How clients are let in, in words.

@@ -4,6 +4,7 @@ use crate::observe::Everybody;
 use rowhouse_engine::Engine;
 use rowhouse_engine_sqlite::{Config as SqliteConfig, Executor, ExecutorConfig, Limits, SqliteEngine};
 use rowhouse_gateway::{BackupParts, Backups, Clients, ClientsParts, Gateway, Journal, Parts, StartError};
+use rowhouse_management::Operator;
 use rowhouse_protocol_sqlite_rx::curve::{self, AllowedClients, AllowedError, KeyError, Security};
 use rowhouse_protocol_sqlite_rx::{Context, Settings};
 use rowhouse_sync::Drain;
@@ -44,6 +45,22 @@ pub(crate) struct Composed {
     pub(crate) gateway: Gateway,
     pub(crate) backups: Option<Backups>,
     pub(crate) executor: Executor,
+}
+
+// === impl Composed ===
+
+impl Composed {
+    /// What management looks at and changes. Needs the runtime that databases are served on.
+    pub(crate) fn managed(&self, operator: Arc<dyn Operator>) -> rowhouse_management::Context {
+        rowhouse_management::Context {
+            clients: self.clients.clone(),
+            gateway: self.gateway.clone(),
+            backups: self.backups.clone(),
+            journal: self.journal.clone(),
+            operator,
+            data: tokio::runtime::Handle::current(),
+        }
+    }
 }
 
 /// Makes the gateway and opens the configured databases.

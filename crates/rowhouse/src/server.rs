@@ -2,6 +2,7 @@
 use crate::compose::{self, ComposeError, Composed, SecurityError};
 use crate::config::{Config, ConfigError, Layers};
 use crate::life::{Attendant, InForce, InForceParts, LogLevel, Parts, Source, Watch};
+use crate::manage::{self, ManagementError, Secrets};
 use crate::state::{State, StateError};
 use rowhouse_gateway::{Backups, Clients, Gateway, Journal, Schedule};
 use rowhouse_management::Operator;
@@ -28,7 +29,7 @@ pub struct Server {
 }
 
 /// Configures a [`Server`] in code; every option not set has its documented default.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ServerBuilder {
     layers: Layers,
 }
@@ -41,6 +42,8 @@ pub struct Running {
     config: Config,
     in_force: Arc<InForce>,
     operator: Arc<Attendant>,
+    management: Option<rowhouse_management::Running>,
+    secrets: Secrets,
     security: Security,
     composed: Composed,
     schedule: Option<Schedule>,
@@ -78,6 +81,9 @@ pub enum StartError {
     /// A port cannot be had.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// It cannot be managed over HTTP.
+    #[error(transparent)]
+    Management(#[from] ManagementError),
     /// The databases could not be made ready.
     #[error(transparent)]
     Compose(#[from] ComposeError),
@@ -149,12 +155,10 @@ impl Server {
         let socket = socket.ok_or(StartError::AllTaken)?;
         let address = socket.address();
         warnings.extend(exposure(address, &security));
+        let (management, secrets) = manage::bind(config.management.as_ref(), &mut warnings)?;
         let composed = compose::gateway(&config).await?;
         let (drain, abort, tasks) = (Drain::new(), CancellationToken::new(), TaskTracker::new());
         let context = compose::sqlite_rx(&config, &composed, security.clone(), (&drain, &abort));
-        tasks.spawn(socket.serve(context));
-        let schedule = composed.backups.clone().map(Schedule::start);
-        let listeners = vec![Listening { protocol: "sqlite_rx", address }];
         let in_force = Arc::new(InForce::new(InForceParts {
             source,
             read: (layers, config.clone()),
@@ -168,6 +172,11 @@ impl Server {
             journal: composed.journal.clone(),
             drain: drain.clone(),
         });
+        let management = management.map(|bound| bound.start(composed.managed(operator.clone()))).transpose();
+        let management = management.map_err(ManagementError::Thread)?;
+        tasks.spawn(socket.serve(context));
+        let schedule = composed.backups.clone().map(Schedule::start);
+        let listeners = vec![Listening { protocol: "sqlite_rx", address }];
         let watch = Watch {
             clients: composed.clients.clone(),
             observer: composed.observer.clone(),
@@ -180,6 +189,8 @@ impl Server {
             config,
             in_force,
             operator,
+            management,
+            secrets,
             security,
             composed,
             schedule,
@@ -229,6 +240,15 @@ fn exposure(address: SocketAddr, security: &Security) -> Vec<String> {
 }
 
 // === impl ServerBuilder ===
+
+/// Nothing but defaults; managed over HTTP only if that is asked for.
+impl Default for ServerBuilder {
+    fn default() -> Self {
+        let mut layers = Layers::new();
+        layers.code("management", "false");
+        Self { layers }
+    }
+}
 
 impl ServerBuilder {
     /// Where sqlite_rx clients are served, such as `tcp://127.0.0.1:5000`; port 0 means any.
@@ -317,6 +337,13 @@ impl ServerBuilder {
         self.option("backup_keep", &count.to_string())
     }
 
+    /// Whether it is managed over HTTP too, and on which port; 0 means any free one. Unless asked for, it
+    /// is not: a program has the gateway itself.
+    #[must_use]
+    pub fn management_port(self, port: u16) -> Self {
+        self.option("management", "true").option("management_port", &port.to_string())
+    }
+
     /// Any option by its key in the table of options.
     ///
     /// # Panics
@@ -367,6 +394,16 @@ impl Running {
         &self.security
     }
 
+    /// Where the server is managed over HTTP, if it is.
+    pub fn management(&self) -> Option<&rowhouse_management::Running> {
+        self.management.as_ref()
+    }
+
+    /// The files with secrets that are read again on demand.
+    pub(crate) fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
     /// The door to databases, for use inside this process.
     pub fn gateway(&self) -> &Gateway {
         &self.composed.gateway
@@ -398,7 +435,7 @@ impl Running {
     ///
     /// When requests in flight did not end within `drain_timeout`; what they did not commit is undone.
     pub async fn shut_down(self) -> Result<(), StopError> {
-        let Self { in_force, composed, schedule, drain, abort, tasks, state, .. } = self;
+        let Self { in_force, management, composed, schedule, drain, abort, tasks, state, .. } = self;
         drain.begin();
         tasks.close();
         let patience = in_force.config().drain_timeout;
@@ -414,6 +451,9 @@ impl Running {
         }
         composed.gateway.shut_down().await;
         composed.executor.shut_down();
+        if let Some(management) = management {
+            management.stop().await;
+        }
         drop(state);
         if late { Err(StopError::TookTooLong(patience)) } else { Ok(()) }
     }

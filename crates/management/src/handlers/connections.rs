@@ -76,6 +76,7 @@ pub(crate) async fn close(
     let id: u64 =
         id.parse().map_err(|_| Problem::bad_request("the number of a connection is a whole number"))?;
     if shared.context.clients.end(id, write.cause) {
+        shared.settle().await?;
         Ok(Json(Done::new(format!("Connection {id} closed"))))
     } else {
         Err(Problem::not_found(format!("no connection has the number {id}: GET /connections lists them")))

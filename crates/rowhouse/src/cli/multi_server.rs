@@ -9,7 +9,11 @@ use rowhouse::config::{ConfigError, Layers};
 pub(crate) const NAMES: [&str; 2] = ["sqlite-multi-server", "sqlite-multiprocess-server"];
 
 /// Where that command's defaults are not those of the table of options.
-const DEFAULTS: &[(&str, &str)] = &[("tcp_address", "tcp://0.0.0.0:5000")];
+const DEFAULTS: &[(&str, &str)] = &[
+    ("tcp_address", "tcp://0.0.0.0:5000"),
+    // That command has no such port, and several of it may run on one machine.
+    ("management", "false"),
+];
 
 /// Serve many SQLite databases to sqlite_rx clients until SIGTERM or SIGINT.
 #[derive(Debug, Args)]

@@ -58,8 +58,12 @@ fn arg(option: &Opt, long: String) -> Arg {
         "" => String::new(),
         default => format!(" [default: {default}]"),
     };
-    Arg::new(option.flag())
-        .long(long)
+    let arg = match option.kind {
+        // Alone it says yes.
+        Kind::Boolean => Arg::new(option.flag()).num_args(0..=1).default_missing_value("true"),
+        _ => Arg::new(option.flag()),
+    };
+    arg.long(long)
         .value_name(value_name(option.kind))
         .help(format!("{}{default}", option.about.trim_end_matches('.')))
         .help_heading("More options")
@@ -81,5 +85,8 @@ fn value_name(kind: Kind) -> &'static str {
         Kind::Address => "ADDRESS",
         Kind::Filter => "FILTER",
         Kind::KeyId => "ID",
+        Kind::Ip => "IP",
+        Kind::Hosts => "HOSTS",
+        Kind::Service => "NAME",
     }
 }

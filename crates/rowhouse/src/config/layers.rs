@@ -271,6 +271,9 @@ impl Kind {
             Self::Address => "an address such as tcp://127.0.0.1:5000".to_owned(),
             Self::Filter => "a log filter such as info or rowhouse=debug".to_owned(),
             Self::KeyId => "the name of key files without .key, without / and not beginning with a dot".to_owned(),
+            Self::Ip => "an IP address such as 127.0.0.1".to_owned(),
+            Self::Hosts => "names of hosts, separated by commas".to_owned(),
+            Self::Service => "1 to 64 characters of A-Z a-z 0-9 . _ -".to_owned(),
         }
     }
 }

@@ -2,6 +2,7 @@
 use super::curve::Curve;
 use super::error::ConfigError;
 use super::layers::{Layers, Origin};
+use super::management::Management;
 use crate::life::Autoscale;
 use rowhouse_engine::{Location, SqlPolicy};
 use rowhouse_engine_sqlite::Synchronous;
@@ -25,6 +26,8 @@ pub struct Config {
     pub autoscale: Option<Autoscale>,
     /// Where sqlite_rx clients are served.
     pub tcp_address: Option<SocketAddr>,
+    /// How the server is managed over HTTP, if it is.
+    pub management: Option<Management>,
     /// Whether a taken port is skipped with a warning rather than an error.
     pub skip_taken_ports: bool,
     /// Where databases opened by name live, absolute.
@@ -100,6 +103,7 @@ impl Config {
             signal_limits: layers.boolean("signal_limits")?,
             autoscale: autoscale(layers)?,
             tcp_address,
+            management: Management::resolve(layers)?,
             skip_taken_ports: layers.origin("tcp_address") == Origin::Dev,
             backups: super::backups::plan(layers, data_directory.as_deref(), &catalog)?,
             catalog,
@@ -129,12 +133,13 @@ impl Config {
         const PER_CLIENT: u64 = 3;
         // The files of the server itself, and 64 clients that are told that they are too many.
         const RESERVE: u64 = 128;
+        const MANAGEMENT: u64 = rowhouse_management::CONNECTIONS_MAX as u64;
         let databases =
             u64::from(self.limits.max_connections.get()) + self.catalog.configured().count() as u64;
         // As many as there may be without anybody raising the limit.
         let scaled = self.autoscale.map_or(0, |plan| plan.max.get());
         let clients = self.client_limit.get().max(scaled);
-        databases * PER_DATABASE + u64::from(clients) * PER_CLIENT + RESERVE
+        databases * PER_DATABASE + u64::from(clients) * PER_CLIENT + MANAGEMENT + RESERVE
     }
 }
 

@@ -41,6 +41,12 @@ pub enum Kind {
     Filter,
     /// The name of key files, without their endings.
     KeyId,
+    /// An IP address.
+    Ip,
+    /// Names of hosts, separated by commas.
+    Hosts,
+    /// The name of a service.
+    Service,
 }
 
 const fn opt(key: &'static str, kind: Kind, default: &'static str, about: &'static str) -> Opt {
@@ -270,6 +276,39 @@ pub const OPTIONS: &[Opt] = &[
     ),
     opt("handshake_timeout", Kind::Duration, "10s", "How long a client may take to say who it is."),
     opt("write_timeout", Kind::Duration, "30s", "How long a client may take to read a reply."),
+    opt(
+        "management",
+        Kind::Boolean,
+        "true",
+        "Whether the server is managed over HTTP, which is how `rowhouse manager` reaches it.",
+    ),
+    opt(
+        "management_port",
+        Kind::Integer(0, 65535),
+        "",
+        "The management port; PORT + 1000 unless set, 0 means any free one.",
+    ),
+    opt(
+        "management_listen",
+        Kind::Ip,
+        "",
+        "Where management listens in place of 127.0.0.1 and [::1]; beyond loopback it needs a token file and TLS.",
+    ),
+    opt(
+        "management_token_file",
+        Kind::Path,
+        "",
+        "A file with the tokens of who may manage, one a line; nobody else may read it.",
+    ),
+    opt(
+        "management_allowed_hosts",
+        Kind::Hosts,
+        "",
+        "More names under which management may be called, beside localhost and addresses.",
+    ),
+    opt("management_tls_cert", Kind::Path, "", "The certificate of management (PEM), with its chain."),
+    opt("management_tls_key", Kind::Path, "", "The certificate's key (PEM); nobody else may read it."),
+    opt("service_name", Kind::Service, "rowhouse", "What management calls the service."),
     opt(
         "drain_timeout",
         Kind::Duration,

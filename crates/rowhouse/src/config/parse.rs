@@ -1,10 +1,12 @@
 //! Values of options, from TOML or from text, with errors that say where the value stands.
 use super::error::ConfigError;
 use super::layers::Layers;
+use super::meant::absolute;
 use super::options::{Kind, Opt};
 use rowhouse_types::DatabaseName;
 use serde_json::Value as Json;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::path::Path;
 use std::time::Duration;
 use toml::Value;
 
@@ -35,14 +37,51 @@ impl Layers {
     }
 
     /// The main port, and the management port if one is said.
+    ///
+    /// # Errors
+    ///
+    /// When one of them is no port.
     pub fn ports(&self) -> Result<(u16, Option<u16>), ConfigError> {
-        let main = u16::try_from(self.integer("port")?).expect("bounded by the table of options");
-        Ok((main, None))
+        let port = |number| u16::try_from(number).expect("bounded by the table of options");
+        Ok((port(self.integer("port")?), self.read("management_port", integer)?.map(port)))
     }
 
     /// Where the token of the management API is, if anywhere.
+    ///
+    /// # Errors
+    ///
+    /// When the value is no path.
     pub fn management_token_file(&self) -> Result<Option<std::path::PathBuf>, ConfigError> {
-        Ok(None)
+        Ok(self.text("management_token_file")?.map(|path| absolute(Path::new(&path))))
+    }
+
+    pub(super) fn ip(&self, key: &str) -> Result<Option<IpAddr>, ConfigError> {
+        self.read(key, |value, _kind| match value.as_str()?.trim_matches(['[', ']']) {
+            "localhost" => Some(IpAddr::from([127, 0, 0, 1])),
+            text => text.parse().ok(),
+        })
+    }
+
+    pub(super) fn hosts(&self, key: &str) -> Result<Vec<String>, ConfigError> {
+        let is_host = |host: &str| {
+            (1..=253).contains(&host.len())
+                && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
+        };
+        let hosts = self.read(key, |value, _kind| {
+            let hosts: Vec<_> = value.as_str()?.split(',').map(|host| host.trim().to_owned()).collect();
+            hosts.iter().all(|host| is_host(host)).then_some(hosts)
+        });
+        Ok(hosts?.unwrap_or_default())
+    }
+
+    pub(super) fn service(&self, key: &str) -> Result<String, ConfigError> {
+        self.require(key, |value, _kind| {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+            value
+                .as_str()
+                .filter(|name| (1..=64).contains(&name.len()) && name.bytes().all(plain))
+                .map(str::to_owned)
+        })
     }
 
     pub(super) fn boolean(&self, key: &str) -> Result<bool, ConfigError> {
@@ -172,6 +211,9 @@ impl Layers {
             Kind::Duration => humantime::format_duration(self.duration(key)?).to_string().into(),
             Kind::Word(_) => self.word(key)?.into(),
             Kind::Path | Kind::Database | Kind::Filter => self.text(key)?.into(),
+            Kind::Ip => self.ip(key)?.map(|ip| ip.to_string()).into(),
+            Kind::Hosts => self.hosts(key)?.join(",").into(),
+            Kind::Service => self.service(key)?.into(),
             Kind::KeyId => self.key_id(key)?.into(),
             Kind::Address => self.address(key)?.map(|address| format!("tcp://{address}")).into(),
             Kind::DatabaseMap => {

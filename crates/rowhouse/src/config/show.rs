@@ -53,10 +53,16 @@ pub(super) fn quoted(option: &Opt, default: &str) -> String {
 fn sample(key: &str, kind: Kind) -> &'static str {
     match kind {
         Kind::Path if key == "backup_dir" => "\"./backups\"",
+        Kind::Path if key == "management_token_file" => "\"./tokens\"",
+        Kind::Path if key == "management_tls_cert" => "\"./cert.pem\"",
+        Kind::Path if key == "management_tls_key" => "\"./key.pem\"",
+        Kind::Integer(0, 65535) => "10090",
         Kind::Integer(..) => "100000",
         Kind::Bytes(..) => "\"64MiB\"",
         Kind::Address => "\"tcp://127.0.0.1:5000\"",
         Kind::KeyId => "\"id_server_curve\"",
+        Kind::Ip => "\"127.0.0.1\"",
+        Kind::Hosts => "\"db.example.com\"",
         _ => "\"./data\"",
     }
 }

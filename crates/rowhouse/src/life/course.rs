@@ -2,6 +2,7 @@
 use super::in_force::{ChangeError, InForce, Outcome};
 use super::notify::Notify;
 use super::signals::{Arrived, Heard, Next, Order, Sender};
+use crate::manage::Secrets;
 use crate::server::Running;
 use rowhouse_gateway::{Cause, Change, Clients, Interface};
 use std::convert::Infallible;
@@ -16,6 +17,7 @@ const STEP: NonZeroU32 = NonZeroU32::new(100).expect("not zero");
 pub struct Life {
     in_force: Arc<InForce>,
     clients: Clients,
+    secrets: Secrets,
     notify: Notify,
     status: String,
 }
@@ -30,7 +32,8 @@ impl Life {
         let (notify, status) = (Notify::from_environment(), format!("serving on {}", listeners.join(", ")));
         notify.ready(&status);
         let (in_force, clients) = (running.in_force().clone(), running.clients().clone());
-        Self { in_force, clients, notify, status }
+        let secrets = running.secrets().clone();
+        Self { in_force, clients, secrets, notify, status }
     }
 
     /// Obeys until a signal asks to stop, whose name is returned.
@@ -61,6 +64,10 @@ impl Life {
         self.notify.reloading();
         let cause = Cause::new(Interface::Reload, sender.to_string());
         tell(self.in_force.reload(&cause), &cause.who);
+        for error in self.secrets.reload() {
+            let error = crate::observe::chain(&error);
+            tracing::error!(error, by = cause.who, "not read again: what was read before is in force");
+        }
         self.notify.ready(&self.status);
     }
 

@@ -13,6 +13,7 @@ fn sample(option: &Opt) -> &'static str {
         Kind::Bytes(..) => "1MiB",
         Kind::Integer(..) => "100",
         Kind::KeyId => "id",
+        Kind::Ip => "::1",
         _ => "data",
     }
 }

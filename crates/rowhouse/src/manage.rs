@@ -1,0 +1,69 @@
+//! Management of a server: bound with its other sockets, started before clients are let in, stopped last.
+use crate::config::Management as Config;
+use rowhouse_management::{BindError, Management, Settings, Tls, TlsError, TokenError, Tokens};
+use std::io;
+
+/// Why a server cannot be managed over HTTP.
+#[derive(Debug, thiserror::Error)]
+pub enum ManagementError {
+    /// A port cannot be had.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The tokens cannot be had.
+    #[error(transparent)]
+    Tokens(#[from] TokenError),
+    /// The certificate or its key cannot be had.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The system gives no thread or no reactor.
+    #[error("management cannot be started")]
+    Thread(#[source] io::Error),
+}
+
+/// The files with secrets that are read again on demand. Cloning yields another handle.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Secrets {
+    tokens: Option<Tokens>,
+    tls: Option<Tls>,
+}
+
+/// Binds what the configuration says. Needs a Tokio runtime with I/O.
+///
+/// A port that may be skipped and is taken is told in `warnings`.
+pub(crate) fn bind(
+    config: Option<&Config>,
+    warnings: &mut Vec<String>,
+) -> Result<(Option<Management>, Secrets), ManagementError> {
+    let Some(config) = config else { return Ok((None, Secrets::default())) };
+    let tokens = config.token_file.as_ref().map(Tokens::load).transpose()?;
+    let tls = config.tls.as_ref().map(|(certificate, key)| Tls::load(certificate, key)).transpose()?;
+    let settings = Settings {
+        listen: config.listen,
+        service_name: config.service_name.clone(),
+        allowed_hosts: config.allowed_hosts.clone(),
+        tokens: tokens.clone(),
+        tls: tls.clone(),
+    };
+    let bound = match Management::bind(settings) {
+        Ok(bound) => Some(bound),
+        Err(BindError::Address { address, source })
+            if config.skip_taken_port && source.kind() == io::ErrorKind::AddrInUse =>
+        {
+            warnings.push(format!("the server is not managed over HTTP: {address} is taken"));
+            None
+        }
+        Err(error) => return Err(error.into()),
+    };
+    Ok((bound, Secrets { tokens, tls }))
+}
+
+// === impl Secrets ===
+
+impl Secrets {
+    /// Reads the files again. What cannot be read stays as it is, and is told.
+    pub(crate) fn reload(&self) -> Vec<ManagementError> {
+        let tokens = self.tokens.as_ref().and_then(|tokens| tokens.reload().err());
+        let tls = self.tls.as_ref().and_then(|tls| tls.reload().err());
+        tokens.map(Into::into).into_iter().chain(tls.map(Into::into)).collect()
+    }
+}
