@@ -76,6 +76,11 @@ impl Problem {
         Self::Failed(StatusCode::NOT_FOUND, error.into())
     }
 
+    /// What is so now is in the way.
+    pub(crate) fn conflict(error: impl Into<String>) -> Self {
+        Self::Failed(StatusCode::CONFLICT, error.into())
+    }
+
     /// It cannot be done now.
     pub(crate) fn unavailable(error: impl Into<String>) -> Self {
         Self::Failed(StatusCode::SERVICE_UNAVAILABLE, error.into())

@@ -2,7 +2,7 @@
 use crate::crowd::Seat;
 use crate::gate::Caller;
 use crate::reply::Problem;
-use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
@@ -33,6 +33,10 @@ pub(crate) struct Write {
 /// The query of a read; keys it does not take are refused.
 #[derive(Debug)]
 pub(crate) struct Asked<T>(pub(crate) T);
+
+/// The database a path names.
+#[derive(Debug)]
+pub(crate) struct Named(pub(crate) Target);
 
 // === impl Write ===
 
@@ -97,6 +101,19 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
         let query = Query::try_from_uri(&parts.uri);
         query.map(|Query(query)| Self(query)).map_err(|error| Problem::bad_request(error.body_text()))
+    }
+}
+
+// === impl Named ===
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path(name) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|error| Problem::bad_request(error.body_text()))?;
+        target(&name).map(Self)
     }
 }
 

@@ -1,5 +1,5 @@
 //! The routes, and their description, which is made from the same handlers.
-use crate::handlers::{connections, history, limit, metrics, operate, server};
+use crate::handlers::{connections, database_limits, databases, history, limit, metrics, operate, server};
 use crate::reply::{method_not_allowed, not_found, text};
 use crate::shared::Shared;
 use axum::Router;
@@ -47,6 +47,17 @@ fn described() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(history::audit))
         .routes(routes!(connections::list))
         .routes(routes!(connections::close))
+        .routes(routes!(databases::list, databases::create))
+        .routes(routes!(databases::show, databases::remove))
+        .routes(routes!(database_limits::status, database_limits::set))
+        .routes(routes!(database_limits::increase))
+        .routes(routes!(database_limits::decrease))
+        .routes(routes!(database_limits::all, database_limits::change_all))
+        .routes(routes!(databases::evict))
+        .routes(routes!(databases::pause))
+        .routes(routes!(databases::resume))
+        .routes(routes!(databases::checkpoint))
+        .routes(routes!(databases::backup))
         .routes(routes!(operate::config, operate::change_config))
         .routes(routes!(operate::log_level, operate::set_log_level))
         .routes(routes!(metrics::metrics))

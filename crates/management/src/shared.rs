@@ -1,5 +1,6 @@
 //! What all handlers share.
 use crate::context::Context;
+use crate::names::Names;
 use crate::readiness::Probe;
 use crate::reply::Problem;
 use rowhouse_gateway::{JournalError, Recording};
@@ -19,6 +20,7 @@ pub(crate) struct Shared {
     pub(crate) context: Context,
     pub(crate) service_name: String,
     pub(crate) probe: Probe,
+    pub(crate) names: Names,
     /// What runs on the runtime of the databases; it goes on when the caller leaves.
     work: TaskTracker,
 }
@@ -28,7 +30,13 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(context: Context, service_name: &str) -> Self {
         let service_name = service_name.to_owned();
-        Self { context, service_name, probe: Probe::default(), work: TaskTracker::new() }
+        Self {
+            context,
+            service_name,
+            probe: Probe::default(),
+            names: Names::default(),
+            work: TaskTracker::new(),
+        }
     }
 
     /// Runs what touches databases where databases are served. It goes on when the caller leaves.

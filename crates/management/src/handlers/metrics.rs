@@ -24,6 +24,11 @@ pub(crate) async fn metrics(State(shared): State<Arc<Shared>>) -> Result<Respons
     clients(&mut out, &shared.context.clients.status());
     journal(&mut out, &shared.context.journal.counts());
     databases(&mut out, status(&shared).await?);
+    if let Some(known) = shared.context.gateway.known_count() {
+        out.gauge("rowhouse_databases_known", "Databases there are, as counted last.", known);
+    }
+    let paused = shared.context.gateway.paused();
+    out.gauge("rowhouse_databases_paused", "Databases whose new requests wait.", paused);
     shared.context.operator.metrics(&mut out.text);
     Ok(text(StatusCode::OK, KIND, out.text))
 }

@@ -2,6 +2,8 @@
 #![expect(unused_qualifications, reason = "in what utoipa makes of the paths' descriptions")]
 
 pub(crate) mod connections;
+pub(crate) mod database_limits;
+pub(crate) mod databases;
 pub(crate) mod history;
 pub(crate) mod limit;
 pub(crate) mod metrics;

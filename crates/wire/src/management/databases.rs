@@ -83,6 +83,9 @@ pub struct CreateDatabase {
 pub struct Confirmation {
     /// The name of the database.
     pub confirm: String,
+    /// Whether sessions that do not end by themselves are ended.
+    #[serde(default)]
+    pub force: bool,
 }
 
 /// `POST /databases/{name}/backup` has made one.
