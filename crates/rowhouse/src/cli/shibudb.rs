@@ -8,7 +8,7 @@ use rowhouse::config::Layers;
 pub(super) const NAME: &str = "shibudb";
 
 /// Where that command's defaults are not those of the table of options.
-const DEFAULTS: &[(&str, &str)] = &[];
+const DEFAULTS: &[(&str, &str)] = &[("service_name", NAME)];
 
 /// One endpoint for very many databases, by the commands of ShibuDB that limit connections.
 #[derive(Debug, Parser)]

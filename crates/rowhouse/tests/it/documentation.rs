@@ -2,9 +2,9 @@
 //!
 //! A page's blocks of `sh` and `python` run in order in one directory that has the repository's entries and the
 //! program's names in it. A block that starts a server leaves it to those that follow, on a free port in
-//! place of 5000. A block of `text` right after one of `sh` is what that prints. What cannot run says why:
+//! place of 5000; 9090 and 10090 are its main port and its management port. A block of `text` right after one of `sh` is what that prints. What cannot run says why:
 //! `<!-- not run: REASON -->` on the line before.
-use crate::support::{Home, Python, Server, finish, repository, text};
+use crate::support::{Home, Python, Server, finish, has, repository, text, with_ports};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
@@ -41,6 +41,7 @@ pages! {
     the_commands_of_the_benchmarks_run: "docs/benchmarks.md",
     the_commands_of_encryption_run: "docs/encryption.md",
     the_commands_of_installing_run: "docs/install.md",
+    the_commands_of_limits_run: "docs/limits.md",
     the_commands_of_operating_run: "docs/operating.md",
     the_commands_of_the_scenarios_run: "docs/scenarios.md",
     the_commands_of_upgrading_run: "docs/upgrading.md",
@@ -96,6 +97,9 @@ fn runs(page: &str) {
     let text = fs::read_to_string(repository().join(page)).expect("the page is in the repository");
     let mut reader = Reader::new(&python);
     let blocks = blocks(&text);
+    if blocks.iter().any(|block| block.excuse.is_none() && block.code.contains("curl ")) && !has(&["curl"]) {
+        return;
+    }
     for (index, block) in blocks.iter().enumerate().filter(|(_, block)| block.excuse.is_none()) {
         println!("{page}:{}", block.line);
         let printed = blocks.get(index + 1).filter(|next| next.follows && next.language == "text");
@@ -138,8 +142,9 @@ impl<'a> Reader<'a> {
             if let Some(before) = self.server.take() {
                 before.stop();
             }
-            let mut command = self.bash(&format!("exec env {}", code.replace(":5000", ":0")));
-            command.env("ROWHOUSE_TCP_ADDRESS", "tcp://127.0.0.1:0");
+            let code = code.replace(":5000", ":0").replace(" 9090", " 0");
+            let mut command = self.bash(&format!("exec env {code}"));
+            command.env("ROWHOUSE_TCP_ADDRESS", "tcp://127.0.0.1:0").env("ROWHOUSE_PORT", "0");
             self.server = Some(Server::run(&self.home, command));
             return;
         }
@@ -169,6 +174,7 @@ impl<'a> Reader<'a> {
     fn with_port(&self, code: &str) -> String {
         let Some(server) = &self.server else { return code.to_owned() };
         let (_, port) = server.address().rsplit_once(':').expect("an address has a port");
+        let code = server.managed().map_or_else(|| code.to_owned(), |port| with_ports(code, port));
         code.replace("localhost:5000", &format!("127.0.0.1:{port}")).replace(":5000", &format!(":{port}"))
     }
 

@@ -19,6 +19,8 @@ mod files;
 mod hostile_files;
 mod journal;
 mod library;
+mod limits;
+mod limits_afar;
 mod log;
 mod manager;
 mod manager_answers;

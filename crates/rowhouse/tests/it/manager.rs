@@ -105,7 +105,7 @@ fn a_port_that_has_none_above_it_needs_another() {
 fn the_flags_of_a_connection_are_checked_before_anybody_is_asked() {
     let home = Home::new();
     home.write("empty", "\n");
-    home.write("two-lines", "a\nb\n");
+    home.write("words", "a b c\n");
     home.write("token", "secret\n");
     for (flags, said) in [
         (&["--url", "localhost:10090"][..], "http://HOST:PORT"),
@@ -113,7 +113,7 @@ fn the_flags_of_a_connection_are_checked_before_anybody_is_asked() {
         (&["--management-port", "0"], "--management-port"),
         (&["--token-file", "none"], "cannot be read"),
         (&["--token-file", "empty"], "is empty"),
-        (&["--token-file", "two-lines"], "holds no token"),
+        (&["--token-file", "words"], "holds no token"),
         (&["--url", "http://db.example.com:1", "--token-file", "token"], "unencrypted"),
         (&["--url", "https://localhost:1", "--cacert", "none"], "--cacert none"),
         (&["--url", "https://localhost:1", "--cacert", "token"], "no certificate"),

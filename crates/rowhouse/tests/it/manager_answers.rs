@@ -135,7 +135,7 @@ fn a_listing_of_many_pages_is_one() {
 #[test]
 fn it_says_who_asks_and_shows_its_token() {
     let home = Home::new();
-    home.write("token", "s3cret-t0ken\n");
+    home.write("token", "# night shift\n\nowl s3cret-t0ken\nlark 0ther-t0ken\n");
     let stranger = Stranger::saying(vec![http(
         "200 OK",
         r#"{"message":"Connection limit updated to 5","new_limit":5,"status":"success"}"#,

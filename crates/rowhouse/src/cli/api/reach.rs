@@ -92,14 +92,15 @@ fn configured(layers: &Layers) -> anyhow::Result<Endpoint> {
     }
 }
 
-/// The token in a file, which must do as a header.
+/// The first token in a file, as the server reads it: one a line, alone or after a name and a space.
 fn token(file: &Path) -> Result<String, Usage> {
     let wrong = |why: &str| Usage(format!("the token file {} {why}", file.display()));
     let text = std::fs::read_to_string(file).map_err(|error| wrong(&format!("cannot be read: {error}")))?;
-    let token = text.trim();
-    match token {
-        "" => Err(wrong("is empty")),
-        _ if !token.bytes().all(|byte| byte.is_ascii_graphic()) => Err(wrong("holds no token")),
-        token => Ok(token.to_owned()),
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let line = lines.next().ok_or_else(|| wrong("is empty"))?;
+    let token = line.split_once(' ').map_or(line, |(_name, token)| token.trim());
+    match token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        true => Ok(token.to_owned()),
+        false => Err(wrong("holds no token")),
     }
 }

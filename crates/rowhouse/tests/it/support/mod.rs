@@ -2,11 +2,13 @@
 mod bounded;
 mod client;
 mod home;
+mod operator;
 mod python;
 mod server;
 
 pub(crate) use bounded::{PATIENCE, await_line, finish};
 pub(crate) use client::Client;
 pub(crate) use home::{Home, ended, text};
+pub(crate) use operator::{Operator, has, with_ports};
 pub(crate) use python::{Python, repository};
 pub(crate) use server::{Machine, Server};

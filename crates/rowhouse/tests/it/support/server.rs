@@ -13,6 +13,7 @@ use std::thread;
 pub(crate) struct Server {
     child: Option<Child>,
     address: String,
+    management: Option<u16>,
     log: PathBuf,
     _machine: Machine,
 }
@@ -48,18 +49,28 @@ impl Server {
         command.stderr(File::create(&log).expect("a file of the test's own"));
         let mut child = command.spawn().expect("the binary was built");
         let stdout = child.stdout.take().expect("it is piped");
-        let address = banner_address(stdout).unwrap_or_else(|banner| {
+        let (address, management) = banner_addresses(stdout).unwrap_or_else(|banner| {
             child.kill().expect("it can be killed");
             let status = child.wait().expect("it can be waited for");
             let log = fs::read_to_string(&log).expect("the file was made above");
             panic!("the server told no sqlite_rx address ({status}); it said:\n{banner}{log}")
         });
-        Self { child: Some(child), address, log, _machine: machine }
+        Self { child: Some(child), address, management, log, _machine: machine }
     }
 
     /// Where it listens for sqlite_rx.
     pub(crate) fn address(&self) -> &str {
         &self.address
+    }
+
+    /// The port on which it is managed.
+    pub(crate) fn management(&self) -> u16 {
+        self.managed().expect("it is managed")
+    }
+
+    /// The port on which it is managed, if it is.
+    pub(crate) fn managed(&self) -> Option<u16> {
+        self.management
     }
 
     /// Its process id.
@@ -99,10 +110,11 @@ impl Drop for Server {
     }
 }
 
-/// Reads the banner up to the line of the sqlite_rx listener, or all of it when there is none.
+/// Reads the banner up to the line of the sqlite_rx listener, with the management port of a line before; or all
+/// of it when there is no such listener.
 ///
 /// What follows is read and dropped, so that the server never waits for its reader.
-fn banner_address(stdout: ChildStdout) -> Result<String, String> {
+fn banner_addresses(stdout: ChildStdout) -> Result<(String, Option<u16>), String> {
     let (send, receive) = sync_channel(64);
     thread::spawn(move || {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
@@ -110,14 +122,16 @@ fn banner_address(stdout: ChildStdout) -> Result<String, String> {
             let _dropped = send.send(line);
         }
     });
-    let mut banner = String::new();
+    let (mut banner, mut management) = (String::new(), None);
     while let Ok(line) = receive.recv_timeout(PATIENCE) {
+        let url = line.trim_start().strip_prefix("management ").and_then(|url| url.split_whitespace().next());
+        management = management.or_else(|| url?.rsplit_once(':')?.1.parse().ok());
         let mut words = line.split_whitespace();
         let address = words.find(|&word| word == "sqlite_rx").and_then(|_| words.next());
         // A server that listens everywhere is reached here.
         let address = address.map(|address| address.replace("tcp://0.0.0.0:", "tcp://127.0.0.1:"));
         if let Some(address) = address.filter(|address| address.starts_with("tcp://127.0.0.1:")) {
-            return Ok(address);
+            return Ok((address, management));
         }
         banner += &line;
         banner.push('\n');
