@@ -93,6 +93,7 @@ fn the_unit_gives_the_server_time_to_drain_and_nothing_it_does_not_need() {
     let stop: u32 = setting(&unit, "TimeoutStopSec").parse().expect("seconds");
     assert!(drain < stop, "systemd would kill it while it drains: {stop} s, but drain_timeout is {drain} s");
     for (key, value) in [
+        ("Type", "notify"),
         ("KillSignal", "SIGTERM"),
         ("Restart", "on-failure"),
         ("RestartPreventExitStatus", "2"),
