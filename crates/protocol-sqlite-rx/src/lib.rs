@@ -22,4 +22,4 @@ mod transport;
 mod turned_away;
 
 pub use listener::{BindError, Listener};
-pub use shared::{Context, Settings};
+pub use shared::{Context, Patience, Settings, Timeouts};

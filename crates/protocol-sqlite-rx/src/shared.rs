@@ -32,6 +32,24 @@ pub struct Context {
     pub security: Security,
     /// How peers are served.
     pub settings: Settings,
+    /// How long they may take.
+    pub patience: Patience,
+}
+
+/// How long peers may take, which may change: who connects later is served so. Cloning yields another
+/// handle.
+#[derive(Clone, Debug)]
+pub struct Patience {
+    timeouts: Arc<Mutex<Timeouts>>,
+}
+
+/// How long a peer may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For the ZMTP handshake.
+    pub handshake: Duration,
+    /// To read a reply.
+    pub write: Duration,
 }
 
 /// How peers are served. Every field is a bound or a choice; see the table of options.
@@ -39,10 +57,6 @@ pub struct Context {
 pub struct Settings {
     /// What SQL may do.
     pub policy: SqlPolicy,
-    /// How long a peer may take for the ZMTP handshake.
-    pub handshake_timeout: Duration,
-    /// How long a peer may take to read a reply.
-    pub write_timeout: Duration,
     /// The most bytes of a request, both packed and inflated.
     pub max_request_bytes: usize,
     /// Where databases opened by name live, for HEALTH_CHECK.
@@ -94,8 +108,27 @@ impl Shared {
 
     /// What a connection may take.
     pub(crate) fn bounds(&self) -> Bounds {
-        let Settings { max_request_bytes, handshake_timeout, write_timeout, .. } = self.context.settings;
-        Bounds { max_message_bytes: max_request_bytes, handshake_timeout, write_timeout }
+        let Timeouts { handshake, write } = self.context.patience.get();
+        let max_message_bytes = self.context.settings.max_request_bytes;
+        Bounds { max_message_bytes, handshake_timeout: handshake, write_timeout: write }
+    }
+}
+
+// === impl Patience ===
+
+impl Patience {
+    /// As long as this, at first.
+    pub fn new(timeouts: Timeouts) -> Self {
+        Self { timeouts: Arc::new(Mutex::new(timeouts)) }
+    }
+
+    /// As long as this, for who connects from now on.
+    pub fn set(&self, timeouts: Timeouts) {
+        *self.timeouts.lock().expect("never panics while locked") = timeouts;
+    }
+
+    fn get(&self) -> Timeouts {
+        *self.timeouts.lock().expect("never panics while locked")
     }
 }
 

@@ -1,12 +1,13 @@
 //! What the server is made of: the one place that knows which engines and protocols exist.
 use crate::config::Config;
+use crate::life::{Effects, LogLevel};
 use crate::observe::Everybody;
 use rowhouse_engine::Engine;
 use rowhouse_engine_sqlite::{Config as SqliteConfig, Executor, ExecutorConfig, Limits, SqliteEngine};
 use rowhouse_gateway::{BackupParts, Backups, Clients, ClientsParts, Gateway, Journal, Parts, StartError};
 use rowhouse_management::Operator;
 use rowhouse_protocol_sqlite_rx::curve::{self, AllowedClients, AllowedError, KeyError, Security};
-use rowhouse_protocol_sqlite_rx::{Context, Settings};
+use rowhouse_protocol_sqlite_rx::{Context, Patience, Settings, Timeouts};
 use rowhouse_sync::Drain;
 use std::io;
 use std::num::NonZeroUsize;
@@ -42,6 +43,7 @@ pub(crate) struct Composed {
     pub(crate) clients: Clients,
     pub(crate) journal: Journal,
     pub(crate) observer: Arc<Everybody>,
+    pub(crate) patience: Patience,
     pub(crate) gateway: Gateway,
     pub(crate) backups: Option<Backups>,
     pub(crate) executor: Executor,
@@ -59,6 +61,16 @@ impl Composed {
             journal: self.journal.clone(),
             operator,
             data: tokio::runtime::Handle::current(),
+        }
+    }
+
+    /// What of it the configuration changes while it runs.
+    pub(crate) fn effects(&self, log: &LogLevel) -> Effects {
+        Effects {
+            log: log.clone(),
+            gateway: self.gateway.clone(),
+            clients: self.clients.clone(),
+            patience: self.patience.clone(),
         }
     }
 }
@@ -83,12 +95,13 @@ pub(crate) async fn gateway(config: &Config) -> Result<Composed, ComposeError> {
         observer: observer.clone(),
         journal: journal.clone(),
     });
+    let patience = Patience::new(timeouts(config));
     let backups = config.backups.clone().map(|plan| {
         let (catalog, gateway) = (config.catalog.clone(), Some(gateway.clone()));
         let hears = observer.clone();
         Backups::new(BackupParts { plan, catalog, engine, observer: hears, gateway })
     });
-    Ok(Composed { clients, journal, observer, gateway, backups, executor })
+    Ok(Composed { clients, journal, observer, patience, gateway, backups, executor })
 }
 
 /// The engine, and the threads that run its SQL.
@@ -130,6 +143,11 @@ fn temporary(data_directory: &Path) -> PathBuf {
     data_directory.join(".rowhouse/tmp")
 }
 
+/// How long clients may take.
+pub(crate) fn timeouts(config: &Config) -> Timeouts {
+    Timeouts { handshake: config.handshake_timeout, write: config.write_timeout }
+}
+
 /// What sqlite_rx clients are served with.
 pub(crate) fn sqlite_rx(
     config: &Config,
@@ -145,10 +163,9 @@ pub(crate) fn sqlite_rx(
         abort: abort.clone(),
         clients: composed.clients.clone(),
         security,
+        patience: composed.patience.clone(),
         settings: Settings {
             policy: config.sql_policy,
-            handshake_timeout: config.handshake_timeout,
-            write_timeout: config.write_timeout,
             max_request_bytes: config.max_request_bytes,
             data_directory: config.data_directory.clone(),
             version: env!("CARGO_PKG_VERSION"),

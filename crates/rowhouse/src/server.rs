@@ -1,7 +1,7 @@
 //! A server: configured, started, running, shut down.
 use crate::compose::{self, ComposeError, Composed, SecurityError};
 use crate::config::{Config, ConfigError, Layers};
-use crate::life::{Attendant, InForce, InForceParts, LogLevel, Parts, Source, Watch};
+use crate::life::{Attendant, InForce, InForceParts, LogLevel, Source, Watch};
 use crate::manage::{self, ManagementError, Secrets};
 use crate::state::{State, StateError};
 use rowhouse_gateway::{Backups, Clients, Gateway, Journal, Schedule};
@@ -162,7 +162,7 @@ impl Server {
         let in_force = Arc::new(InForce::new(InForceParts {
             source,
             read: (layers, config.clone()),
-            effect: Box::new(Parts { log: log.clone(), clients: composed.clients.clone() }),
+            effect: Box::new(composed.effects(&log)),
             journal: composed.journal.clone(),
         }));
         let operator = Arc::new(Attendant {

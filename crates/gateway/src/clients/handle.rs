@@ -244,6 +244,14 @@ impl Clients {
         changed
     }
 
+    /// Changes how many may be that have not said who they are, beside a quarter of the limit.
+    ///
+    /// Those who are beyond a lower one stay; who comes after them is let in for the oldest.
+    pub fn set_handshake_limit(&self, limit: NonZeroU32) {
+        self.step(|ledger| ledger.set_handshake_limit(limit));
+        self.shared.room.notify_waiters();
+    }
+
     /// A stranger has said who he is; `false` if he has to leave.
     pub(super) fn identify(&self, id: u64) -> bool {
         let identified = self.step(|ledger| ledger.identify(id));

@@ -149,6 +149,11 @@ impl Ledger {
         Ok(Applied { from: resized.previous, to: self.permits.status().limit, active })
     }
 
+    /// Changes how many strangers may be, beside a quarter of the limit. Those who are beyond stay.
+    pub(super) fn set_handshake_limit(&mut self, limit: NonZeroU32) {
+        self.handshake_limit = limit;
+    }
+
     pub(super) fn count_refusal(&mut self) {
         self.refused += 1;
     }

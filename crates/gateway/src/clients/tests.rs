@@ -274,6 +274,22 @@ async fn growth_lets_those_in_who_wait() {
 }
 
 #[tokio::test]
+async fn a_lower_bound_of_strangers_sends_nobody_away_before_the_next_comes() {
+    let clients = clients(40);
+    let (oldest, second) = (guest(&clients, 1).await, guest(&clients, 1).await);
+    clients.set_handshake_limit(n(2));
+    assert_eq!((clients.status().unidentified, clients.status().unidentified_limit), (2, n(2)));
+    assert!(poll!(pin!(oldest.sent_away())).is_pending());
+    let mut third = pin!(clients.admit("test", from(2)));
+    assert!(poll!(&mut third).is_pending());
+    oldest.sent_away().await;
+    drop(oldest);
+    let Poll::Ready(Ok(third)) = poll!(&mut third) else { panic!("it has the place") };
+    clients.set_handshake_limit(n(3));
+    drop((guest(&clients, 3).await, second, third));
+}
+
+#[tokio::test]
 async fn every_change_and_every_refusal_is_in_the_journal_in_their_order() {
     let journal = Journal::in_memory();
     let parts = ClientsParts {

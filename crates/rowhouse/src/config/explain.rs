@@ -92,7 +92,7 @@ mod tests {
                over   20 (by default)\n  \
                takes  a whole number from 1 to 1000000\n  \
                says   The most databases opened by name that are open at once.\n  \
-               change with a restart\n"
+               change while the server runs\n"
         );
     }
 

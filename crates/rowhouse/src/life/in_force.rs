@@ -4,7 +4,7 @@
 //! start; what is told is what is in force.
 use super::log_level;
 use crate::config::{Config, ConfigError, Layers, OPTIONS, Opt, Origin};
-use rowhouse_gateway::{Action, Cause, Entry, Journal, Recording};
+use rowhouse_gateway::{Action, Cause, Entry, InvalidLimit, Journal, Recording};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -74,6 +74,9 @@ pub enum ChangeError {
     /// The log filter makes no sense.
     #[error(transparent)]
     Filter(#[from] super::BadFilter),
+    /// A limit of databases cannot be that.
+    #[error(transparent)]
+    Limit(#[from] InvalidLimit),
     /// What was asked for would not fit into the limit of open files.
     #[error(transparent)]
     Files(#[from] crate::OpenFilesError),
@@ -352,10 +355,11 @@ fn keep_change(key: &'static str, read: &mut Layers, before: &Layers) {
     }
 }
 
-/// Works out what the layers mean, the log filter included.
+/// Works out what the layers mean, and checks what is only looked at where it is used.
 fn check(layers: &Layers) -> Result<Config, ChangeError> {
     let config = Config::resolve(layers)?;
     log_level::parse(&config.log_level)?;
+    config.limits.database.check()?;
     Ok(config)
 }
 

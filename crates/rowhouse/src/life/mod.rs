@@ -9,7 +9,7 @@ mod signals;
 mod watch;
 
 pub use course::Life;
-pub(crate) use effect::Parts;
+pub(crate) use effect::Effects;
 pub(crate) use in_force::InForceParts;
 pub use in_force::{ChangeError, Changed, InForce, OptionInForce, Outcome, Source, Unchanged};
 pub use log_level::{BadFilter, LogLevel, parse as parse_filter};

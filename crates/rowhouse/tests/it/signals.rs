@@ -1,9 +1,10 @@
 //! Signals: none ends the process before it is ready, and each does what it says.
-use crate::support::{Client, Home, Python, Server, await_line, finish, text};
+use crate::support::{Client, Home, PATIENCE, Python, Server, await_line, finish, text};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::io::Read as _;
+use std::net::TcpStream;
 use std::process::{Child, Command};
 
 const ORDERS: [Signal; 3] = [Signal::USR1, Signal::USR2, Signal::HUP];
@@ -227,4 +228,41 @@ fn a_tool_ends_by_a_signal_as_programs_do() {
     let _asked = deaf.accept().expect("it asks");
     kill_process(Pid::from_child(&child), Signal::USR1).expect("it lives");
     assert_eq!(finish(child).status.signal(), Some(Signal::USR1.as_raw()));
+}
+
+#[test]
+fn a_reload_reaches_who_connects_later() {
+    let home = Home::new();
+    let file = home.write("a.toml", "handshake_timeout = \"1h\"\n");
+    let server = Server::start(&home, &["--config", file.to_str().expect("a plain name")]);
+    let limited = Limited { home, server };
+    limited.home.write("a.toml", "handshake_timeout = \"100ms\"\n");
+    limited.send(Signal::HUP);
+    limited.await_line("configuration reloaded: 1 options changed");
+    let address = limited.server.address().strip_prefix("tcp://").expect("an address of TCP");
+    let mut silent = TcpStream::connect(address).expect("it listens");
+    silent.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let mut said = Vec::new();
+    silent.read_to_end(&mut said).expect("it is closed in time");
+    limited.server.stop();
+}
+
+#[test]
+fn a_reload_changes_what_databases_that_are_open_may_use() {
+    let Some(python) = Python::find() else { return };
+    let home = Home::new();
+    let file = home.write("a.toml", "");
+    let flags = ["--config", file.to_str().expect("a plain name"), "--auto-connect", "--auto-create"];
+    let server = Server::start(&home, &flags);
+    let limited = Limited { home, server };
+    let mut client = Client::connect(&python, &limited.server);
+    let two = "VALUES (1), (2)";
+    assert_eq!(client.rows("a", two), json!([[1], [2]]));
+    limited.home.write("a.toml", "max_result_rows = 1\nmax_connections = 7\n");
+    limited.send(Signal::HUP);
+    limited.await_line("configuration reloaded: 2 options changed");
+    assert_eq!(client.ask("a", two)["error"]["code"], "result_too_large");
+    assert_eq!(client.health()["max_connections"], 7);
+    drop(client);
+    limited.server.stop();
 }
