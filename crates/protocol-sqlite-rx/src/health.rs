@@ -53,6 +53,9 @@ fn uptime(shared: &Shared) -> f64 {
 fn overall(map: &mut Map, shared: &Shared, status: &Status, load: Option<system::Load>) {
     let (word, reason) = match status.failing.first() {
         Some(failing) => ("degraded", Some(not_running(failing))),
+        None if 0 < shared.context.journal.counts().owed => {
+            ("degraded", Some("Changes by administration cannot be recorded".to_owned()))
+        }
         None if load.is_some_and(|load| load.is_low()) => {
             ("constrained", Some("System resources running low".to_owned()))
         }

@@ -6,7 +6,7 @@ use crate::resend::Resends;
 use crate::session::Session;
 use crate::transport::Bounds;
 use rowhouse_engine::SqlPolicy;
-use rowhouse_gateway::{Backups, Clients, Gateway};
+use rowhouse_gateway::{Backups, Clients, Gateway, Journal};
 use rowhouse_sync::Drain;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,6 +22,8 @@ pub struct Context {
     pub gateway: Gateway,
     /// The backups of the databases, if any are made, for HEALTH_CHECK.
     pub backups: Option<Backups>,
+    /// What administration does, for HEALTH_CHECK: whether it can be recorded.
+    pub journal: Journal,
     /// Tells when no new work may be taken on, and waits for what is under way.
     pub drain: Drain,
     /// Ends peers at once, interrupting what they run.

@@ -41,7 +41,7 @@ impl fmt::Display for Banner<'_> {
             }
         };
         writeln!(f, "  {:<11} {named}", "databases")?;
-        writeln!(f, "  {:<11} {} at once", "clients", config.client_limit)?;
+        writeln!(f, "  {:<11} {}", "clients", running.client_limit())?;
         writeln!(f, "  {:<11} {}", "encryption", Encryption(running.security()))?;
         for warning in running.warnings() {
             writeln!(f, "  warning     {warning}")?;

@@ -2,6 +2,7 @@
 use crate::config::Config;
 use crate::life::{Effects, LogLevel};
 use crate::observe::Everybody;
+use crate::state::Kept;
 use rowhouse_engine::Engine;
 use rowhouse_engine_sqlite::{Config as SqliteConfig, Executor, ExecutorConfig, Limits, SqliteEngine};
 use rowhouse_gateway::{BackupParts, Backups, Clients, ClientsParts, Gateway, Journal, Parts, StartError};
@@ -10,7 +11,7 @@ use rowhouse_protocol_sqlite_rx::curve::{self, AllowedClients, AllowedError, Key
 use rowhouse_protocol_sqlite_rx::{Context, Patience, Settings, Timeouts};
 use rowhouse_sync::Drain;
 use std::io;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -37,7 +38,8 @@ pub enum SecurityError {
     Clients(#[from] AllowedError),
 }
 
-/// The gateway, who is connected to it, and the threads that run its SQL.
+/// The gateway, who is connected to it, the threads that run its SQL, and the record of what administration
+/// does.
 #[derive(Debug)]
 pub(crate) struct Composed {
     pub(crate) clients: Clients,
@@ -47,6 +49,8 @@ pub(crate) struct Composed {
     pub(crate) gateway: Gateway,
     pub(crate) backups: Option<Backups>,
     pub(crate) executor: Executor,
+    /// To be closed last.
+    pub(crate) kept: Kept,
 }
 
 // === impl Composed ===
@@ -76,11 +80,14 @@ impl Composed {
 }
 
 /// Makes the gateway and opens the configured databases.
-pub(crate) async fn gateway(config: &Config) -> Result<Composed, ComposeError> {
+pub(crate) async fn gateway(
+    config: &Config,
+    (kept, client_limit): (Kept, NonZeroU32),
+    observer: Arc<Everybody>,
+) -> Result<Composed, ComposeError> {
     let (engine, executor) = engine(config)?;
     let catalog = config.catalog.clone();
-    let observer = Arc::new(Everybody::default());
-    let journal = Journal::in_memory();
+    let journal = kept.journal().clone();
     let parts = Parts {
         catalog,
         engine: engine.clone(),
@@ -90,7 +97,7 @@ pub(crate) async fn gateway(config: &Config) -> Result<Composed, ComposeError> {
     };
     let gateway = Gateway::start(parts).await?;
     let clients = Clients::new(ClientsParts {
-        limit: config.client_limit,
+        limit: client_limit,
         handshake_limit: config.handshake_limit,
         observer: observer.clone(),
         journal: journal.clone(),
@@ -101,7 +108,7 @@ pub(crate) async fn gateway(config: &Config) -> Result<Composed, ComposeError> {
         let hears = observer.clone();
         Backups::new(BackupParts { plan, catalog, engine, observer: hears, gateway })
     });
-    Ok(Composed { clients, journal, observer, patience, gateway, backups, executor })
+    Ok(Composed { clients, journal, observer, patience, gateway, backups, executor, kept })
 }
 
 /// The engine, and the threads that run its SQL.
@@ -159,6 +166,7 @@ pub(crate) fn sqlite_rx(
     Context {
         gateway: composed.gateway.clone(),
         backups: composed.backups.clone(),
+        journal: composed.journal.clone(),
         drain: drain.clone(),
         abort: abort.clone(),
         clients: composed.clients.clone(),

@@ -24,6 +24,7 @@
 compile_error!("rowhouse runs on Linux and macOS; on Windows, run it inside WSL 2 or a container");
 
 mod banner;
+mod client_limit;
 mod compose;
 pub mod config;
 mod directory;
@@ -36,6 +37,7 @@ mod server;
 mod state;
 
 pub use banner::Banner;
+pub use client_limit::ClientLimit;
 pub use compose::{ComposeError, SecurityError};
 pub use directory::{Directory, DirectoryError};
 pub use maintenance::{Maintenance, MaintenanceError};
@@ -44,4 +46,4 @@ pub use observe::{Log, Metrics};
 pub use open_files::{OpenFilesError, raise as raise_open_files};
 pub use rowhouse_protocol_sqlite_rx::curve;
 pub use server::{Listening, Running, Server, ServerBuilder, StartError, StopError};
-pub use state::StateError;
+pub use state::{Audit, JournalStartError, StateError};

@@ -83,6 +83,8 @@ async fn run(server: Server, mut heard: Heard) -> anyhow::Result<()> {
     for warning in running.warnings() {
         tracing::warn!("{warning}");
     }
+    let limit = running.client_limit();
+    tracing::info!(client_limit = limit.get(), why = limit.why(), "client limit in force");
     let mut out = std::io::stdout();
     if let Err(error) = write!(out, "{}", Banner(&running)).and_then(|()| out.flush()) {
         tracing::warn!(%error, "the banner cannot be written");

@@ -1,9 +1,11 @@
 //! A server: configured, started, running, shut down.
+use crate::client_limit::ClientLimit;
 use crate::compose::{self, ComposeError, Composed, SecurityError};
 use crate::config::{Config, ConfigError, Layers};
 use crate::life::{Attendant, InForce, InForceParts, LogLevel, Source, Watch};
 use crate::manage::{self, ManagementError, Secrets};
-use crate::state::{State, StateError};
+use crate::observe::Everybody;
+use crate::state::{JournalStartError, Kept, State, StateError};
 use rowhouse_gateway::{Backups, Clients, Gateway, Journal, Schedule};
 use rowhouse_management::Operator;
 use rowhouse_protocol_sqlite_rx::curve::Security;
@@ -44,6 +46,7 @@ pub struct Running {
     operator: Arc<Attendant>,
     management: Option<rowhouse_management::Running>,
     secrets: Secrets,
+    client_limit: ClientLimit,
     security: Security,
     composed: Composed,
     schedule: Option<Schedule>,
@@ -75,6 +78,9 @@ pub enum StartError {
     /// The server's state cannot be had.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The history of changes cannot be had.
+    #[error(transparent)]
+    Journal(#[from] JournalStartError),
     /// The keys of encryption cannot be had.
     #[error(transparent)]
     Security(#[from] SecurityError),
@@ -136,7 +142,8 @@ impl Server {
     /// # Errors
     ///
     /// When nothing is to be listened on, keys are missing or not as they should be, the data directory
-    /// is in use, a port is taken, or a configured database cannot be opened.
+    /// is in use, the history of changes is damaged, a port is taken, or a configured database cannot be
+    /// opened.
     pub async fn start(self) -> Result<Running, StartError> {
         let Self { source, layers, config, log } = self;
         let Some(address) = config.tcp_address else { return Err(StartError::NoListener) };
@@ -156,7 +163,10 @@ impl Server {
         let address = socket.address();
         warnings.extend(exposure(address, &security));
         let (management, secrets) = manage::bind(config.management.as_ref(), &mut warnings)?;
-        let composed = compose::gateway(&config).await?;
+        let observer = Arc::new(Everybody::default());
+        let kept = Kept::open(&config, observer.clone()).await?;
+        let client_limit = kept.client_limit(&config, layers.origin("client_limit")).await?;
+        let composed = compose::gateway(&config, (kept, client_limit.get()), observer).await?;
         let (drain, abort, tasks) = (Drain::new(), CancellationToken::new(), TaskTracker::new());
         let context = compose::sqlite_rx(&config, &composed, security.clone(), (&drain, &abort));
         let in_force = Arc::new(InForce::new(InForceParts {
@@ -191,6 +201,7 @@ impl Server {
             operator,
             management,
             secrets,
+            client_limit,
             security,
             composed,
             schedule,
@@ -419,6 +430,11 @@ impl Running {
         &self.composed.clients
     }
 
+    /// The client limit in force at the start, and why.
+    pub fn client_limit(&self) -> &ClientLimit {
+        &self.client_limit
+    }
+
     /// What administration did.
     pub fn journal(&self) -> &Journal {
         &self.composed.journal
@@ -454,6 +470,8 @@ impl Running {
         if let Some(management) = management {
             management.stop().await;
         }
+        // After all that could be recorded.
+        composed.kept.close().await;
         drop(state);
         if late { Err(StopError::TookTooLong(patience)) } else { Ok(()) }
     }

@@ -1,6 +1,11 @@
 //! The server's own state: `<data directory>/.rowhouse/`, a name no database can have.
 //!
 //! Invariant: while a [`State`] lives, no other process has the same directory's.
+mod journal;
+
+pub(crate) use journal::Kept;
+pub use journal::{Audit, JournalStartError};
+
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};

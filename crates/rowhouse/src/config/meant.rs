@@ -24,6 +24,10 @@ pub struct Config {
     pub signal_limits: bool,
     /// How that follows its usage, if it does.
     pub autoscale: Option<Autoscale>,
+    /// Whether a client limit set at run time is kept for the next start.
+    pub persist_limit: bool,
+    /// How many entries of the history of changes are kept.
+    pub audit_keep: NonZeroU32,
     /// Where sqlite_rx clients are served.
     pub tcp_address: Option<SocketAddr>,
     /// How the server is managed over HTTP, if it is.
@@ -102,6 +106,8 @@ impl Config {
             client_limit: positive(layers.integer("client_limit")?),
             signal_limits: layers.boolean("signal_limits")?,
             autoscale: autoscale(layers)?,
+            persist_limit: persist_limit(layers)?,
+            audit_keep: positive(layers.integer("audit_keep")?),
             tcp_address,
             management: Management::resolve(layers)?,
             skip_taken_ports: layers.origin("tcp_address") == Origin::Dev,
@@ -141,6 +147,15 @@ impl Config {
         let clients = self.client_limit.get().max(scaled);
         databases * PER_DATABASE + u64::from(clients) * PER_CLIENT + MANAGEMENT + RESERVE
     }
+}
+
+fn persist_limit(layers: &Layers) -> Result<bool, ConfigError> {
+    let persists = layers.boolean("persist_limit")?;
+    if persists && layers.text("data_directory")?.is_none() {
+        let message = "--persist-limit needs --data-directory, the place where the limit is kept";
+        return Err(ConfigError::Conflict(message.to_owned()));
+    }
+    Ok(persists)
 }
 
 fn catalog(layers: &Layers, data_directory: Option<&Path>) -> Result<Catalog, ConfigError> {

@@ -66,6 +66,18 @@ pub const OPTIONS: &[Opt] = &[
     )
     .live(),
     opt(
+        "persist_limit",
+        Kind::Boolean,
+        "false",
+        "Whether a client limit set while the server runs is kept and in force at the next start, unless the command line says another; needs data_directory.",
+    ),
+    opt(
+        "audit_keep",
+        Kind::Integer(1000, 10_000_000),
+        "100000",
+        "How many entries of the history of changes are kept, the latest.",
+    ),
+    opt(
         "signal_limits",
         Kind::Boolean,
         "true",
