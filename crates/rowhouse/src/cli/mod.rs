@@ -1,5 +1,6 @@
 //! The command line: one file per command, and what each makes of the layers of configuration.
 mod api;
+mod audit;
 mod backup;
 mod completions;
 mod config;
@@ -27,6 +28,7 @@ pub(crate) use multi_server::MultiServer;
 pub(crate) use place::Usage;
 pub(crate) use start::Start;
 
+use audit::Audit;
 use backup::BackUp;
 use clap::{Args as _, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use completions::Completions;
@@ -99,6 +101,8 @@ pub(crate) enum Tool {
     Backup(Box<BackUp>),
     /// Make a database what a backup holds.
     Restore(Box<Restore>),
+    /// List what administration did, and by whom; look whether that record is as it was written.
+    Audit(Box<Audit>),
     /// Make a pair of keys for encryption, a client's or the server's.
     Keygen(Keygen),
     /// Print a script that completes the command line in a shell.
@@ -214,6 +218,7 @@ impl Tool {
             Self::Top(top) => top.run(out),
             Self::Backup(backup) => backup.run(out),
             Self::Restore(restore) => restore.run(out),
+            Self::Audit(audit) => audit.run(out),
             Self::Keygen(keygen) => keygen.run(out),
             Self::Completions(completions) => completions.run(out),
             Self::Man(man) => man.run(out),

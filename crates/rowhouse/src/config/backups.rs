@@ -44,7 +44,7 @@ pub(super) fn plan(
 }
 
 /// The path without links, as far as it exists; what is missing would be made as it is written.
-fn real(path: &Path) -> PathBuf {
+pub(super) fn real(path: &Path) -> PathBuf {
     let mut real = PathBuf::new();
     for part in path.components() {
         match part {
@@ -59,7 +59,7 @@ fn real(path: &Path) -> PathBuf {
 }
 
 /// Whether `inner` is `outer` or lies inside it, also where one directory has two paths.
-fn within(inner: &Path, outer: &Path) -> bool {
+pub(super) fn within(inner: &Path, outer: &Path) -> bool {
     let identity = |path: &Path| path.metadata().ok().map(|about| (about.dev(), about.ino()));
     let outside = identity(outer);
     inner.starts_with(outer) || inner.ancestors().any(|above| outside.is_some() && identity(above) == outside)

@@ -101,6 +101,7 @@ impl Config {
         };
         let log_format = if layers.word("log_format")? == "json" { LogFormat::Json } else { LogFormat::Text };
         let catalog = catalog(layers, data_directory.as_deref())?;
+        super::reserved::check(&catalog, data_directory.as_deref())?;
         Ok(Self {
             port: narrow(layers.integer("port")?),
             client_limit: positive(layers.integer("client_limit")?),

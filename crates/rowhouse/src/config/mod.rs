@@ -11,6 +11,7 @@ mod management;
 mod meant;
 mod options;
 mod parse;
+mod reserved;
 mod show;
 
 pub use curve::{Curve, key_files};

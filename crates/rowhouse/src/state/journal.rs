@@ -110,7 +110,7 @@ impl Kept {
         })?;
         let limit = ClientLimit::decide((config.client_limit, origin), config.persist_limit, &kept);
         // A disk that is full keeps no server from starting: observers hear of it.
-        drop(self.journal.record(limit.entry()));
+        let _told = self.journal.record(limit.entry()).await;
         Ok(limit)
     }
 
