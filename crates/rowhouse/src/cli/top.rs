@@ -1,5 +1,5 @@
 //! `rowhouse top`: how busy a running server is, each second anew.
-use super::api::{Api, Reach};
+use super::api::{Api, Reach, USUAL};
 use super::repeat::{interval, repeat};
 use super::{Failure, listing};
 use clap::Args;
@@ -35,7 +35,7 @@ pub(crate) struct Top {
 impl Top {
     /// Writes what there is to see.
     pub(crate) fn run(&self, out: &mut impl Write) -> anyhow::Result<()> {
-        let api = self.reach.api(self.port)?;
+        let api = self.reach.api(self.port, USUAL)?;
         if self.once {
             return self.look(&api, out);
         }

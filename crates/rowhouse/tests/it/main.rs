@@ -13,6 +13,7 @@ mod compatible;
 mod crash;
 mod data_directory;
 mod db;
+mod db_served;
 mod documentation;
 mod encryption;
 mod faults;

@@ -9,7 +9,7 @@ mod reach;
 mod tls;
 
 pub(super) use error::ApiError;
-pub(super) use reach::{HEADING, Reach};
+pub(super) use reach::{HEADING, Reach, USUAL};
 
 use endpoint::Endpoint;
 use hyper::{Method, StatusCode};

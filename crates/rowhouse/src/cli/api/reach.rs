@@ -26,10 +26,10 @@ pub(crate) struct Reach {
     /// The certificate (PEM) to trust over https [default: those the system trusts]
     #[arg(long, global = true, value_name = "FILE", help_heading = HEADING)]
     cacert: Option<PathBuf>,
-    /// How long an answer may take
-    #[arg(long, global = true, value_name = "TIME", default_value = "5s", help_heading = HEADING)]
+    /// How long an answer may take [default: 5s, and longer for what takes longer]
+    #[arg(long, global = true, value_name = "TIME", help_heading = HEADING)]
     #[arg(value_parser = humantime::parse_duration)]
-    timeout: Duration,
+    timeout: Option<Duration>,
     /// The configuration file the server was started with; also ROWHOUSE_CONFIG
     #[arg(long, global = true, value_name = "FILE", help_heading = HEADING)]
     config: Option<PathBuf>,
@@ -37,6 +37,9 @@ pub(crate) struct Reach {
 
 /// Under which the flags stand in a help text.
 pub(in crate::cli) const HEADING: &str = "Which server";
+
+/// How long an answer may take that takes no time.
+pub(in crate::cli) const USUAL: Duration = Duration::from_secs(5);
 
 // === impl Reach ===
 
@@ -52,7 +55,9 @@ impl Reach {
     }
 
     /// The server to ask: that of the flags, else the one on this main port, else the configured one.
-    pub(crate) fn api(&self, main: Option<u16>) -> anyhow::Result<Api> {
+    ///
+    /// It has `usual` to answer where the flags say nothing else.
+    pub(crate) fn api(&self, main: Option<u16>, usual: Duration) -> anyhow::Result<Api> {
         let mut layers = Layers::new();
         lower(&mut layers, self.config.as_deref())?;
         let at = match (&self.url, self.management_port, main) {
@@ -72,7 +77,8 @@ impl Reach {
                 format!("{at} would be sent the token unencrypted: use https, or a tunnel to localhost");
             return Err(Usage(message).into());
         }
-        Ok(Api { at, trust, token, timeout: self.timeout, runtime: runtime()? })
+        let timeout = self.timeout.unwrap_or(usual);
+        Ok(Api { at, trust, token, timeout, runtime: runtime()? })
     }
 }
 

@@ -2,7 +2,7 @@
 mod offline;
 mod told;
 
-use super::api::{Api, Question, Reach};
+use super::api::{Api, Question, Reach, USUAL};
 use super::place::Usage;
 use super::{Failure, confirm};
 use clap::{Args, Subcommand};
@@ -11,6 +11,7 @@ use rowhouse_wire::management::DEFAULT_DATABASE;
 use serde_json::{Map, Value, json};
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// `~default` is the name of the default database.
 #[derive(Debug, Args)]
@@ -49,6 +50,9 @@ enum Ask {
         /// Drop it without asking
         #[arg(long, short)]
         yes: bool,
+        /// End the sessions that do not end by themselves
+        #[arg(long)]
+        force: bool,
     },
     /// Show or change how many sessions a database may have at once
     Limit {
@@ -99,13 +103,13 @@ enum Change {
 impl Db {
     /// Does it, and writes what was done.
     pub(crate) fn run(&self, out: &mut impl Write) -> anyhow::Result<()> {
-        if let Ask::Drop { name, yes: false } = &self.command {
+        if let Ask::Drop { name, yes: false, .. } = &self.command {
             confirm(&name.0, &format!("database {} is dropped, with all its rows", name.0), "--yes")?;
         }
         if let Some(directory) = &self.data_directory {
             return self.run_offline(directory, out);
         }
-        let api = self.reach.api(self.port)?;
+        let api = self.reach.api(self.port, self.command.usual())?;
         match self.command.ask(&api) {
             Ok(answer) if self.json => Ok(writeln!(out, "{answer}")?),
             Ok(answer) => told::answer(&self.command, answer, out),
@@ -122,6 +126,17 @@ impl Db {
 // === impl Ask ===
 
 impl Ask {
+    /// How long it may take: requests under way are waited for, a backup is a copy.
+    fn usual(&self) -> Duration {
+        match self {
+            Self::Backup { .. } => Duration::from_secs(60 * 60),
+            Self::Drop { .. } | Self::Evict { .. } | Self::Pause { .. } | Self::Checkpoint { .. } => {
+                Duration::from_secs(60)
+            }
+            _ => USUAL,
+        }
+    }
+
     fn ask(&self, api: &Api) -> Result<Value, super::api::ApiError> {
         match self {
             Self::List { open } => api.all(
@@ -139,7 +154,9 @@ impl Ask {
             Self::List { .. } => Question::get("/databases"),
             Self::Create { name } => Question::post("/databases", json!({ "name": name.0 })),
             Self::Show { name } => Question::get(name.path("")),
-            Self::Drop { name, .. } => Question::delete(name.path(""), json!({ "confirm": name.0 })),
+            Self::Drop { name, force, .. } => {
+                Question::delete(name.path(""), json!({ "confirm": name.0, "force": force }))
+            }
             Self::Limit { name, limit, drain, reason } => {
                 limit_question(name, *limit, (*drain, reason.as_deref()))
             }

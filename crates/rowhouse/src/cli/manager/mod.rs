@@ -5,7 +5,7 @@ mod compatible;
 mod question;
 mod told;
 
-use super::api::{Answer, Api, ApiError, Question, Reach};
+use super::api::{Answer, Api, ApiError, Question, Reach, USUAL};
 use super::repeat::{interval, repeat};
 use super::{Failure, Program};
 use clap::{Args, Subcommand, ValueEnum};
@@ -140,7 +140,7 @@ impl Manager {
     pub(crate) fn run(&self, out: &mut impl Write) -> anyhow::Result<()> {
         let (main, command) = self.read()?;
         let question = command.question(self.program)?;
-        let api = self.reach.api(main)?;
+        let api = self.reach.api(main, USUAL)?;
         match self.watch {
             None => self.ask(&api, (command, &question), out),
             Some(_) if command.changes() => {
