@@ -7,6 +7,7 @@ use crate::tenant::Tenant;
 use crate::tenant::{Counts, TenantKind, TenantStatus};
 use rowhouse_engine::EngineError;
 use rowhouse_types::{DatabaseName, Target};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -61,6 +62,9 @@ impl Gateway {
             crate::catalog::Dynamic::Off => Vec::new(),
             _ => self.shared.engine.list().await?,
         };
+        // What is configured goes by the name it is configured under only.
+        let places: BTreeSet<_> = catalog.configured().map(|spec| spec.location.0.as_str()).collect();
+        names.retain(|name| !places.contains(self.shared.engine.locate(name).0.as_str()));
         names.extend(catalog.configured().filter_map(|spec| spec.target.name().cloned()));
         names.sort_unstable();
         names.dedup();

@@ -1,0 +1,8 @@
+//! The management listener over real sockets, on a gateway with a fake engine.
+mod answers;
+mod crowd;
+mod described;
+mod encrypted;
+mod gate;
+mod limits;
+mod support;
