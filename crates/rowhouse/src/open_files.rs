@@ -5,13 +5,15 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// The limit of open files does not suffice.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the limit of open files is {limit}, but max_connections {databases} and a client limit of {clients} may need {needed}: raise the limit (ulimit -Hn), or lower one of them"
+    "the limit of open files is {limit}, but max_connections {databases} and a client limit of {clients}{} may need {needed}: raise the limit (ulimit -Hn), or lower one of them",
+    if *scaled { " (autoscale_max)" } else { "" }
 )]
 pub struct OpenFilesError {
     limit: u64,
     needed: u64,
     databases: u32,
     clients: u32,
+    scaled: bool,
 }
 
 /// Raises the soft limit of open files to the hard one, and checks that it suffices.
@@ -33,7 +35,8 @@ fn suffices(config: &Config, limit: Option<u64>) -> Result<(), OpenFilesError> {
             limit,
             needed,
             databases: config.limits.max_connections.get(),
-            clients: config.client_limit.get(),
+            clients: config.clients_most(),
+            scaled: config.client_limit.get() < config.clients_most(),
         }),
         _ => Ok(()),
     }

@@ -133,6 +133,11 @@ impl Config {
         })
     }
 
+    /// As many clients as there may be without anybody raising the limit.
+    pub fn clients_most(&self) -> u32 {
+        self.client_limit.get().max(self.autoscale.map_or(0, |plan| plan.max.get()))
+    }
+
     /// The open files this configuration may need at most.
     pub fn files_needed(&self) -> u64 {
         const PER_DATABASE: u64 = 3;
@@ -143,9 +148,7 @@ impl Config {
         const MANAGEMENT: u64 = rowhouse_management::CONNECTIONS_MAX as u64;
         let databases =
             u64::from(self.limits.max_connections.get()) + self.catalog.configured().count() as u64;
-        // As many as there may be without anybody raising the limit.
-        let scaled = self.autoscale.map_or(0, |plan| plan.max.get());
-        let clients = self.client_limit.get().max(scaled);
+        let clients = self.clients_most();
         databases * PER_DATABASE + u64::from(clients) * PER_CLIENT + MANAGEMENT + RESERVE
     }
 }

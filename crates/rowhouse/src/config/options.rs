@@ -86,7 +86,7 @@ pub const OPTIONS: &[Opt] = &[
     .live(),
     opt("autoscale", Kind::Boolean, "false", "Whether LIMIT follows its usage.").live(),
     opt("autoscale_min", Kind::Integer(1, 1_000_000), "100", "The lowest LIMIT that autoscale sets.").live(),
-    opt("autoscale_max", Kind::Integer(1, 1_000_000), "10000", "The highest LIMIT that autoscale sets.")
+    opt("autoscale_max", Kind::Integer(1, 1_000_000), "5000", "The highest LIMIT that autoscale sets.")
         .live(),
     opt(
         "autoscale_up_at",

@@ -29,6 +29,7 @@ mod manager_answers;
 mod notify;
 mod packaging;
 mod room;
+mod run_time;
 mod scenarios;
 mod shutdown;
 mod signals;
