@@ -149,10 +149,14 @@ impl Pool {
         lease: Lease,
         deadline: Option<Instant>,
     ) -> Result<Session, AcquireError> {
-        let started = Instant::now();
+        let now = || tokio::time::Instant::now().into_std();
+        let started = now();
         let latest = started + self.shared.book.all().acquire_timeout;
         let until = deadline.map_or(latest, |deadline| deadline.min(latest));
-        let late = || AcquireError::TimedOut { waited: started.elapsed(), limit: self.status().limit.get() };
+        let late = || AcquireError::TimedOut {
+            waited: now().saturating_duration_since(started),
+            limit: self.status().limit.get(),
+        };
         let permit = self.permit(until).await?.ok_or_else(late)?;
         let idle = self.idle().pop();
         let connection = match idle {

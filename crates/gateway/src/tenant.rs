@@ -118,7 +118,7 @@ impl Tenant {
             kind,
             pool,
             leases: Uses::default(),
-            pace: Pace::new(opened_at),
+            pace: Pace::new(tokio::time::Instant::now().into_std()),
             paced: AtomicU32::new(0),
             counters: Counters::default(),
             rate: AtomicU32::new(0),
