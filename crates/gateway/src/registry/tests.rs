@@ -100,6 +100,63 @@ proptest! {
         }
     }
 
+    /// However the number of places changes under whatever is used: never more than allowed are open,
+    /// never more after a shrink than before, and nobody waits beside an idle one.
+    #[test]
+    fn any_change_of_the_number_of_places_keeps_to_it(
+        steps in proptest::collection::vec((0..4u8, 0..8u8, 1..6u32), 1..120),
+    ) {
+        let mut table = table(3, 4);
+        let mut effects = Effects::default();
+        let (mut leased, mut granted): (Vec<DatabaseName>, Vec<_>) = (Vec::new(), Vec::new());
+        let mut waiting: Vec<(DatabaseName, tokio::sync::oneshot::Receiver<()>)> = Vec::new();
+        let mut most = 3;
+        for (step, n, places) in steps {
+            let name = name(n);
+            match step {
+                0 if !waiting.iter().any(|(of, _)| *of == name) => match table.lend(&name) {
+                    Some(_) => leased.push(name),
+                    None => match table.admit(&name, nobody(), &mut effects) {
+                        Admission::Place => granted.push(name),
+                        Admission::Wait(_, place) => waiting.push((name, place)),
+                        Admission::QueueFull | Admission::Closing(_) => {}
+                        other => panic!("no reason for {other:?}"),
+                    },
+                },
+                1 if !leased.is_empty() => {
+                    let name = leased.swap_remove(usize::from(n) % leased.len());
+                    table.give_back(&name, Instant::now(), &mut effects);
+                }
+                2 => {
+                    let max_connections = NonZeroU32::new(places).expect("positive");
+                    let before = table.status(Instant::now()).places;
+                    let limits = Limits { max_connections, max_waiting: 4, ..Limits::default() };
+                    table.resize(&limits, Instant::now(), &mut effects);
+                    most = before.max(places as usize);
+                }
+                _ => {
+                    for (tenant, _) in effects.close.drain(..).collect::<Vec<_>>() {
+                        table.closed(tenant.spec.target.name().expect("named"), &mut effects);
+                    }
+                }
+            }
+            effects.wake.drain(..).for_each(|waker| drop(waker.send(())));
+            for at in (0..waiting.len()).rev() {
+                if waiting[at].1.try_recv().is_ok() {
+                    granted.push(waiting.swap_remove(at).0);
+                }
+            }
+            for name in granted.drain(..) {
+                table.opened(&name, tenant(&name), false);
+                leased.push(name);
+            }
+            table.check();
+            let status = table.status(Instant::now());
+            prop_assert!(status.places <= most, "{} places of {most}", status.places);
+            most = most.min(status.places).max(status.limit);
+        }
+    }
+
     /// The reference: the misses of plain LRU with any number of places, for names seen before.
     #[test]
     fn tells_the_fewest_places_that_would_have_kept_open_what_was_opened_again(
