@@ -25,6 +25,7 @@ mod library;
 mod limits;
 mod limits_afar;
 mod log;
+mod management;
 mod manager;
 mod manager_answers;
 mod notify;
