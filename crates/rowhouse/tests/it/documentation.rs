@@ -43,6 +43,7 @@ pages! {
     the_commands_of_encryption_run: "docs/encryption.md",
     the_commands_of_installing_run: "docs/install.md",
     the_commands_of_limits_run: "docs/limits.md",
+    the_commands_of_management_run: "docs/management.md",
     the_commands_of_operating_run: "docs/operating.md",
     the_commands_of_the_scenarios_run: "docs/scenarios.md",
     the_commands_of_upgrading_run: "docs/upgrading.md",
