@@ -3,7 +3,7 @@ use super::error::AdminError;
 use super::gates::GATES_MAX;
 use crate::catalog::Resolution;
 use crate::event::Event;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Shared};
 use crate::journal::{Action, Cause, Entry};
 use crate::tenant::Tenant;
 use rowhouse_engine::Presence;
@@ -206,8 +206,14 @@ impl Gateway {
 
     /// Fails when it is not one of those made and dropped by name.
     fn check_by_name(&self, target: &Target, verb: &'static str) -> Result<(), AdminError> {
-        match self.shared.catalog.resolve(target) {
-            Ok(Resolution::Dynamic(..)) => Ok(()),
+        let Shared { catalog, engine, .. } = &*self.shared;
+        match catalog.resolve(target) {
+            // What is configured may lie where a name would lead to.
+            Ok(Resolution::Dynamic(name, _)) => {
+                let place = engine.locate(name);
+                let is_configured = catalog.configured().any(|spec| spec.location == place);
+                if is_configured { Err(AdminError::Configured { verb }) } else { Ok(()) }
+            }
             Ok(Resolution::Configured(_)) => Err(AdminError::Configured { verb }),
             Err(_nowhere) => Err(AdminError::NotByName),
         }
