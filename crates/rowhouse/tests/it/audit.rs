@@ -3,6 +3,8 @@ use crate::support::{Home, Server, text};
 use rowhouse_gateway::{Action, Cause, Entry, Interface};
 use rustix::process::Signal;
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
@@ -76,6 +78,54 @@ fn what_was_acknowledged_is_listed_beside_a_server_and_after_it_was_killed() {
     assert_eq!(lines(&[])[1..], listed);
 }
 
+/// One request of a connection of its own; the body of an answer that is a success.
+fn ask(port: u16, method: &str, path: &str, body: &str) -> Option<serde_json::Value> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    let length = body.len();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(head.as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    head.starts_with("HTTP/1.1 200").then(|| serde_json::from_str(body).ok()).flatten()
+}
+
+#[test]
+fn a_change_that_was_acknowledged_before_a_kill_is_recorded_and_kept() {
+    let home = Home::new();
+    let server = Server::start(&home, &["--persist-limit"]);
+    let port = server.management();
+    let (send, receive) = std::sync::mpsc::sync_channel(4);
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            let send = send.clone();
+            std::thread::spawn(move || {
+                while let Some(changed) = ask(port, "POST", "/limit/increase", "{\"amount\": 1}") {
+                    send.send(changed["new_limit"].as_u64().unwrap()).unwrap();
+                }
+            })
+        })
+        .collect();
+    drop(send);
+    let mut acknowledged: Vec<_> = receive.iter().take(100).collect();
+    server.end(Signal::KILL);
+    acknowledged.extend(receive.iter());
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    let listed = audit(&home, 0, &["--json", "--limit", "100000", "--action", "client_limit"]);
+    let entries: Vec<serde_json::Value> =
+        listed.lines().rev().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let limits: Vec<u64> =
+        entries.iter().map(|entry| entry["to"].as_str().unwrap().parse().unwrap()).collect();
+    assert_eq!(limits, (1000..1000 + limits.len() as u64).collect::<Vec<_>>(), "in the order of the changes");
+    assert!(acknowledged.iter().all(|limit| limits.contains(limit)), "{acknowledged:?} in {limits:?}");
+    audit(&home, 0, &["--verify"]);
+    let last = limits.last().unwrap();
+    let said = limit_in_force(&home, &["--persist-limit"]);
+    assert!(said.starts_with(&format!("client_limit={last} why=\"set while")), "{said}");
+}
+
 #[test]
 fn a_changed_record_is_found_and_named() {
     let home = Home::new();
@@ -101,16 +151,16 @@ fn a_limit_set_while_the_server_ran_is_kept_if_asked_for_and_the_command_line_wi
     administer(&home, 310);
     let kept =
         "client_limit=310 why=\"set while the server ran and kept by persist_limit, over 1000 by default\"";
-    assert_eq!(limit_in_force(&home, &["--persist-limit", "true"]), kept);
+    assert_eq!(limit_in_force(&home, &["--persist-limit"]), kept);
     assert_eq!(limit_in_force(&home, &[]), "client_limit=1000 why=\"by default\"");
     assert_eq!(
-        limit_in_force(&home, &["500", "--persist-limit", "true"]),
+        limit_in_force(&home, &["500", "--persist-limit"]),
         "client_limit=500 why=\"from LIMIT, over 310 kept from before\""
     );
     let file = home.write("a.toml", "client_limit = 700\npersist_limit = true\n");
     let said = limit_in_force(&home, &["--config", file.to_str().unwrap()]);
     assert!(said.starts_with("client_limit=310 ") && said.contains("over 700 in "), "{said}");
-    let said = home.ends(2, &["start", "0", "--tcp-address", "tcp://127.0.0.1:0", "--persist-limit", "true"]);
+    let said = home.ends(2, &["start", "0", "--tcp-address", "tcp://127.0.0.1:0", "--persist-limit"]);
     assert!(said.contains("--data-directory"), "{said}");
 }
 

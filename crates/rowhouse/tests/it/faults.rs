@@ -99,6 +99,40 @@ fn a_database_that_cannot_be_synced_when_it_is_closed_keeps_all_it_acknowledged(
 }
 
 #[test]
+fn a_limit_changes_on_a_full_disk_is_said_not_to_be_recorded_and_is_recorded_when_there_is_room() {
+    let Some(python) = Python::find() else { return };
+    let faults = Faults::new();
+    let server = faults.start();
+    let mut client = Client::connect(&python, &server);
+    let port = server.management().to_string();
+    let manager = |words: &[&str]| {
+        let url = format!("http://127.0.0.1:{port}");
+        let output = faults.home.run(&[&["manager", "9090"], words, &["--url", &url]].concat());
+        (output.status.success(), text(&output))
+    };
+    assert!(manager(&["limit", "1100"]).0);
+    faults.order(Disk::IsFull);
+    let (done, said) = manager(&["limit", "1200"]);
+    assert!(!done && said.contains("in force") && said.contains("cannot be recorded"), "{said}");
+    assert!(manager(&["status"]).1.contains("Current Limit: 1200"));
+    assert_eq!(client.health()["status"], "degraded");
+    faults.order(Disk::Well);
+    assert!(manager(&["limit", "1300"]).0);
+    assert_eq!(client.health()["status"], "healthy");
+    let output = server.end(Signal::TERM);
+    let said = text(&output);
+    assert!(
+        said.contains("cannot be recorded: they wait") && said.contains("can be recorded again"),
+        "{said}"
+    );
+    let listed = faults.home.ends(0, &["audit", "--data-directory", "data", "--action", "client_limit"]);
+    let limits: Vec<_> =
+        listed.lines().filter_map(|line| line.split(" to=").nth(1)?.split(' ').next()).collect();
+    assert_eq!(limits, ["1300", "1200", "1100", "1000"]);
+    faults.home.ends(0, &["audit", "--data-directory", "data", "--verify"]);
+}
+
+#[test]
 fn a_full_disk_refuses_writes_and_serves_reads_until_there_is_room() {
     let Some(python) = Python::find() else { return };
     let faults = Faults::new();
