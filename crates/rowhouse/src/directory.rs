@@ -1,26 +1,32 @@
 //! The databases of a data directory without a server: listed, created and dropped by this process itself.
 //!
-//! Invariant: while a [`Directory`] lives, no server has the same data directory.
+//! Invariant: while a [`Directory`] lives, no server has the same data directory. What is done is recorded
+//! in the server's journal, and a dropped database leaves no limits behind, as with a server.
 use crate::compose;
 use crate::config::Config;
-use crate::state::{State, StateError};
-use rowhouse_engine::{Engine, EngineError, Presence};
+use crate::state::{JournalStartError, Kept, State, StateError};
+use rowhouse_engine::{EngineError, Location};
 use rowhouse_engine_sqlite::Executor;
-use rowhouse_gateway::Catalog;
+use rowhouse_gateway::{
+    AdminError, Catalog, Cause, Dynamic, Gateway, Interface, Parts, Removal, Silent, Spec,
+};
 use rowhouse_types::{DatabaseName, Target};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// A data directory of this process's own.
+/// A data directory of this process's own. To be closed.
 #[derive(Debug)]
 pub struct Directory {
-    engine: Arc<dyn Engine>,
-    catalog: Catalog,
-    _executor: Executor,
+    gateway: Gateway,
+    /// What is configured; none of it is opened here.
+    configured: Catalog,
+    cause: Cause,
+    executor: Executor,
+    kept: Kept,
     /// Held for its lock.
-    _state: State,
+    state: State,
 }
 
 /// Why something is not done with the databases of a directory.
@@ -35,6 +41,9 @@ pub enum DirectoryError {
     /// It cannot be had; a server may have it.
     #[error(transparent)]
     State(#[from] StateError),
+    /// What is done cannot be recorded.
+    #[error(transparent)]
+    Journal(#[from] JournalStartError),
     /// The engine cannot work here.
     #[error("cannot use the data directory")]
     Io(#[from] io::Error),
@@ -47,14 +56,14 @@ pub enum DirectoryError {
     /// The configuration names it, and would bring it back.
     #[error("database {0} is configured: take it out of database_map first")]
     Configured(DatabaseName),
-    /// The engine failed.
+    /// It cannot be done.
     #[error("database {name}")]
-    Engine {
-        /// At which database.
+    Failed {
+        /// To which database.
         name: DatabaseName,
         /// Why.
         #[source]
-        source: EngineError,
+        source: AdminError,
     },
     /// The databases cannot be listed.
     #[error("the databases cannot be listed")]
@@ -62,19 +71,28 @@ pub enum DirectoryError {
 }
 
 impl Directory {
-    /// Takes the data directory of this configuration for this process.
+    /// Takes the data directory of this configuration for this process, on behalf of `who`.
+    ///
+    /// Needs a Tokio runtime with time enabled.
     ///
     /// # Errors
     ///
     /// When there is none, or a server or another process has it.
-    pub fn take(config: &Config) -> Result<Self, DirectoryError> {
+    pub async fn take(config: &Config, who: String) -> Result<Self, DirectoryError> {
         let path = config.data_directory.as_deref().ok_or(DirectoryError::Unknown)?;
         if !path.is_dir() {
             return Err(DirectoryError::Missing(path.to_owned()));
         }
         let state = State::lock(path)?;
+        let kept = Kept::open(config, Arc::new(Silent)).await?;
         let (engine, executor) = compose::engine(config)?;
-        Ok(Self { engine, catalog: config.catalog.clone(), _executor: executor, _state: state })
+        let nothing = Spec { target: Target::Default, location: Location(":memory:".to_owned()) };
+        let catalog = Catalog::new([nothing], Dynamic::Create).expect("one database has one name");
+        let journal = kept.journal().clone();
+        let parts = Parts { catalog, engine, observer: Arc::new(Silent), limits: config.limits, journal };
+        let gateway = Gateway::start(parts).await.expect("a database in memory can always be opened");
+        let cause = Cause { interface: Interface::Command, who, reason: None };
+        Ok(Self { gateway, configured: config.catalog.clone(), cause, executor, kept, state })
     }
 
     /// The names of its databases, configured ones included, in order.
@@ -83,8 +101,8 @@ impl Directory {
     ///
     /// When the directory cannot be read.
     pub async fn names(&self) -> Result<BTreeSet<DatabaseName>, DirectoryError> {
-        let listed = self.engine.list().await.map_err(DirectoryError::List)?;
-        let configured = self.catalog.configured().filter_map(|spec| spec.target.name().cloned());
+        let listed = self.gateway.known().await.map_err(DirectoryError::List)?;
+        let configured = self.configured.configured().filter_map(|spec| spec.target.name().cloned());
         Ok(listed.into_iter().chain(configured).collect())
     }
 
@@ -95,10 +113,7 @@ impl Directory {
     /// When there is one of that name, or it cannot be made.
     pub async fn create(&self, name: &DatabaseName) -> Result<(), DirectoryError> {
         self.must_be_by_name(name)?;
-        match self.engine.create(&self.engine.locate(name)).await {
-            Err(EngineError::AlreadyExists) => Err(DirectoryError::Exists(name.clone())),
-            outcome => outcome.map_err(|source| DirectoryError::Engine { name: name.clone(), source }),
-        }
+        self.gateway.create(name, &self.cause).await.map_err(|error| failed(name, error))
     }
 
     /// Drops a database with all its rows.
@@ -108,19 +123,32 @@ impl Directory {
     /// When there is none of that name, the configuration names it, or it cannot be removed.
     pub async fn drop_database(&self, name: &DatabaseName) -> Result<(), DirectoryError> {
         self.must_be_by_name(name)?;
-        let failed = |source| DirectoryError::Engine { name: name.clone(), source };
-        let at = self.engine.locate(name);
-        match self.engine.probe(&at).await.map_err(failed)? {
-            Presence::Absent => Err(DirectoryError::Absent(name.clone())),
-            Presence::Present => self.engine.destroy(&at).await.map_err(failed),
-        }
+        let how = Removal::default();
+        self.gateway.drop_database(name, how, &self.cause).await.map_err(|error| failed(name, error))
+    }
+
+    /// Makes safe what was recorded, and lets go of the directory.
+    pub async fn close(self) {
+        let Self { gateway, executor, kept, state, .. } = self;
+        gateway.shut_down().await;
+        executor.shut_down();
+        kept.close().await;
+        drop(state);
     }
 
     fn must_be_by_name(&self, name: &DatabaseName) -> Result<(), DirectoryError> {
         let target = Target::Named(name.clone());
-        match self.catalog.configured().any(|spec| spec.target == target) {
+        match self.configured.configured().any(|spec| spec.target == target) {
             true => Err(DirectoryError::Configured(name.clone())),
             false => Ok(()),
         }
+    }
+}
+
+fn failed(name: &DatabaseName, error: AdminError) -> DirectoryError {
+    match error {
+        AdminError::Exists => DirectoryError::Exists(name.clone()),
+        AdminError::NotFound => DirectoryError::Absent(name.clone()),
+        source => DirectoryError::Failed { name: name.clone(), source },
     }
 }

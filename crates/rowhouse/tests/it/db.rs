@@ -1,5 +1,5 @@
 //! `rowhouse db` on a data directory without a server, and what it says without either.
-use crate::support::{Home, Python, Server, finish, text};
+use crate::support::{Home, Operator, Python, Server, finish, text};
 use std::ffi::OsStr;
 
 #[test]
@@ -13,6 +13,25 @@ fn databases_are_created_listed_and_dropped_without_a_server() {
     assert_eq!(home.listing(), ["a.db"]);
     let listed: serde_json::Value = serde_json::from_str(&db(&["list", "--json"])).expect("JSON");
     assert_eq!((&listed["known"], &listed["databases"][0]["name"]), (&1.into(), &"a".into()));
+}
+
+#[test]
+fn what_is_done_without_a_server_is_recorded_and_leaves_no_limits_behind() {
+    let operator = Operator::start("rowhouse", "10", &["--auto-connect", "--auto-create"]);
+    operator.prints("set -e\nrowhouse db create a --port 9090\nrowhouse db limit a 7 --port 9090");
+    let Operator { home, server } = operator;
+    server.stop();
+    home.ends(0, &["db", "drop", "a", "--yes", "--data-directory", "data"]);
+    home.ends(0, &["db", "create", "a", "--data-directory", "data"]);
+    let audit = home.ends(0, &["audit", "--data-directory", "data", "--json"]);
+    for action in ["drop_database", "create_database"] {
+        let told = |line: &&str| line.contains(action) && line.contains("uid ") && line.contains("\"cli\"");
+        assert!(audit.lines().any(|line| told(&line)), "no {action} in {audit}");
+    }
+    let server = Server::start(&home, &["--auto-connect"]);
+    let operator = Operator { home, server };
+    let limit = operator.prints("rowhouse db limit a --port 9090");
+    assert!(!limit.contains("Current Limit: 7\n"), "{limit}");
 }
 
 #[test]

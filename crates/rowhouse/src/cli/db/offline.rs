@@ -21,19 +21,28 @@ impl Db {
         let mut layers = Layers::new();
         lower(&mut layers, self.reach.config())?;
         layers.flag("data_directory", directory.to_string_lossy(), "--data-directory");
-        let directory = Directory::take(&Config::resolve(&layers)?)?;
-        let runtime = runtime()?;
+        let config = Config::resolve(&layers)?;
+        let who = format!("uid {}", rustix::process::getuid().as_raw());
+        runtime()?.block_on(async {
+            let directory = Directory::take(&config, who).await?;
+            let outcome = self.with(&directory, out).await;
+            directory.close().await;
+            outcome
+        })
+    }
+
+    async fn with(&self, directory: &Directory, out: &mut impl Write) -> anyhow::Result<()> {
         let done = match &self.command {
             Ask::Create { name } => {
-                runtime.block_on(directory.create(&name.database()?))?;
+                directory.create(&name.database()?).await?;
                 format!("Database {} created", name.0)
             }
             Ask::Drop { name, .. } => {
-                runtime.block_on(directory.drop_database(&name.database()?))?;
+                directory.drop_database(&name.database()?).await?;
                 format!("Database {} dropped", name.0)
             }
             _ => {
-                let names = runtime.block_on(directory.names())?;
+                let names = directory.names().await?;
                 return self.list(names.iter().map(ToString::to_string), out);
             }
         };
