@@ -1,0 +1,163 @@
+//! Requests, options and results as bytes.
+use crate::codec::{Decoder, Encoder, Malformed};
+use rowhouse_engine::{Batch, Chunk, Options, Outcome, SessionState, SqlPolicy};
+use rowhouse_types::{Arguments, Request, Value};
+use std::sync::Arc;
+use std::time::Instant;
+
+pub(crate) fn encode_request(out: &mut Encoder, request: &Request) {
+    match request {
+        Request::Execute { sql, arguments } => {
+            out.u8(0);
+            out.text(sql);
+            encode_arguments(out, arguments);
+        }
+        Request::Repeat { sql, sets } => {
+            out.u8(1);
+            out.text(sql);
+            out.count(sets.len());
+            sets.iter().for_each(|arguments| encode_arguments(out, arguments));
+        }
+        Request::Script { sql } => {
+            out.u8(2);
+            out.text(sql);
+        }
+    }
+}
+
+pub(crate) fn decode_request(from: &mut Decoder<'_>) -> Result<Request, Malformed> {
+    let kind = from.u8()?;
+    let sql: Arc<str> = from.text()?.into();
+    Ok(match kind {
+        0 => Request::Execute { sql, arguments: decode_arguments(from)? },
+        1 => Request::Repeat { sql, sets: from.list(1, decode_arguments)? },
+        2 => Request::Script { sql },
+        _ => return Err(Malformed),
+    })
+}
+
+fn encode_arguments(out: &mut Encoder, arguments: &Arguments) {
+    match arguments {
+        Arguments::None => out.u8(0),
+        Arguments::Positional(values) => {
+            out.u8(1);
+            out.count(values.len());
+            values.iter().for_each(|value| encode_value(out, value));
+        }
+        Arguments::Named(pairs) => {
+            out.u8(2);
+            out.count(pairs.len());
+            for (name, value) in pairs {
+                out.text(name);
+                encode_value(out, value);
+            }
+        }
+    }
+}
+
+fn decode_arguments(from: &mut Decoder<'_>) -> Result<Arguments, Malformed> {
+    Ok(match from.u8()? {
+        0 => Arguments::None,
+        1 => Arguments::Positional(from.list(1, decode_value)?),
+        2 => Arguments::Named(from.list(1, |from| Ok((from.string()?, decode_value(from)?)))?),
+        _ => return Err(Malformed),
+    })
+}
+
+fn encode_value(out: &mut Encoder, value: &Value) {
+    match value {
+        Value::Null => out.u8(0),
+        Value::Integer(n) => {
+            out.u8(1);
+            out.i64(*n);
+        }
+        Value::Real(x) => {
+            out.u8(2);
+            out.u64(x.to_bits());
+        }
+        Value::Text(text) => {
+            out.u8(3);
+            out.text(text);
+        }
+        Value::Blob(bytes) => {
+            out.u8(4);
+            out.bytes(bytes);
+        }
+    }
+}
+
+fn decode_value(from: &mut Decoder<'_>) -> Result<Value, Malformed> {
+    Ok(match from.u8()? {
+        0 => Value::Null,
+        1 => Value::Integer(from.i64()?),
+        2 => Value::Real(f64::from_bits(from.u64()?)),
+        3 => Value::Text(from.string()?),
+        4 => Value::Blob(from.blob()?),
+        _ => return Err(Malformed),
+    })
+}
+
+/// The deadline goes as the time that is left.
+pub(crate) fn encode_options(out: &mut Encoder, options: &Options) {
+    let now = Instant::now();
+    out.option(options.deadline, |out, at| out.duration(at.saturating_duration_since(now)));
+    out.u8(match options.policy {
+        SqlPolicy::Standard => 0,
+        SqlPolicy::Guarded => 1,
+    });
+    out.option(options.max_rows, Encoder::u64);
+    out.option(options.max_bytes, Encoder::u64);
+}
+
+pub(crate) fn decode_options(from: &mut Decoder<'_>) -> Result<Options, Malformed> {
+    let left = from.option(Decoder::duration)?;
+    Ok(Options {
+        // A time that no clock reaches is none.
+        deadline: left.and_then(|left| Instant::now().checked_add(left)),
+        policy: match from.u8()? {
+            0 => SqlPolicy::Standard,
+            1 => SqlPolicy::Guarded,
+            _ => return Err(Malformed),
+        },
+        max_rows: from.option(Decoder::u64)?,
+        max_bytes: from.option(Decoder::u64)?,
+    })
+}
+
+pub(crate) fn encode_chunk(out: &mut Encoder, chunk: &Chunk) {
+    out.option(chunk.columns.as_deref(), |out, columns| {
+        out.count(columns.len());
+        columns.iter().for_each(|name| out.text(name));
+    });
+    out.option(chunk.outcome, |out, Outcome { affected, last_insert_id }| {
+        out.option(affected, Encoder::u64);
+        out.i64(last_insert_id);
+    });
+    chunk.rows.pack(&mut out.0);
+}
+
+/// Takes all there is.
+pub(crate) fn decode_chunk(from: &mut Decoder<'_>) -> Result<Chunk, Malformed> {
+    let columns = from.option(|from| from.list(1, Decoder::string))?;
+    let outcome = from
+        .option(|from| Ok(Outcome { affected: from.option(Decoder::u64)?, last_insert_id: from.i64()? }))?;
+    let rows = Batch::unpack(std::mem::take(&mut from.0)).ok_or(Malformed)?;
+    Ok(Chunk { columns: columns.map(Into::into), rows, outcome })
+}
+
+pub(crate) fn encode_state(out: &mut Encoder, state: SessionState) {
+    out.u8(match state {
+        SessionState::Clean => 0,
+        SessionState::Stateful => 1,
+        SessionState::Transaction => 2,
+    });
+}
+
+pub(crate) fn decode_state(from: &mut Decoder<'_>) -> Result<SessionState, Malformed> {
+    match from.u8()? {
+        0 => Ok(SessionState::Clean),
+        1 => Ok(SessionState::Stateful),
+        2 => Ok(SessionState::Transaction),
+        _ => Err(Malformed),
+    }
+}
