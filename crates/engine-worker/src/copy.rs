@@ -38,6 +38,10 @@ pub(crate) async fn copy(
 }
 
 async fn steer(hold: &Arc<Hold>, order: &Order, course: &Course) -> Result<(), EngineError> {
+    if course.must_stop() {
+        // The worker could have made it before it heard so.
+        return Err(EngineError::Cancelled);
+    }
     let channel = Channel::open(&hold.0);
     let serial = channel.begin();
     channel.send(serial, order).map_err(unsent)?;

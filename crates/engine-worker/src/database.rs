@@ -1,4 +1,5 @@
 //! A database that a worker runs, as the port has it.
+use crate::channel::Channel;
 use crate::connection::{Hold, WorkerConnection};
 use crate::copy::copy;
 use crate::launch::{Launcher, no_process, text_of};
@@ -8,6 +9,7 @@ use futures::future::BoxFuture;
 use rowhouse_engine::{Claim, Connection, Course, Database, EngineError, Process, Stamp};
 use std::num::NonZeroU32;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +27,8 @@ pub(crate) struct WorkerDatabase {
     /// Until it is closed.
     claim: Mutex<Option<Arc<dyn Claim>>>,
     launcher: Arc<Launcher>,
+    /// Whether there is a bound at which it may be frozen.
+    bounded: AtomicBool,
 }
 
 // === impl WorkerDatabase ===
@@ -39,7 +43,7 @@ impl WorkerDatabase {
     ) -> Self {
         let (hold, id) = worker;
         let claim = Mutex::new(Some(claim.into()));
-        Self { hold, id, ended_before, max_connections, claim, launcher }
+        Self { hold, id, ended_before, max_connections, claim, launcher, bounded: AtomicBool::new(false) }
     }
 
     fn claim(&self) -> Option<Arc<dyn Claim>> {
@@ -69,6 +73,9 @@ impl WorkerDatabase {
 impl Database for WorkerDatabase {
     fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, EngineError>> {
         Box::pin(async move {
+            if self.slot().is_none() {
+                return Err(EngineError::Closed);
+            }
             let connection: Box<dyn Connection> = Box::new(WorkerConnection::open(&self.hold).await?);
             Ok(connection)
         })
@@ -100,6 +107,28 @@ impl Database for WorkerDatabase {
             let stamp = self.hold.0.call(Order::Stamp, PATIENCE).await?;
             Ok(stamp.map(Stamp::from_u64))
         })
+    }
+
+    /// What is asked of the worker afterwards comes after it.
+    fn bound(&self, max_bytes: Option<u64>) {
+        self.bounded.store(max_bytes.is_some(), Ordering::Relaxed);
+        let channel = Channel::open(&self.hold.0);
+        let serial = channel.begin();
+        // Without a worker there is nothing to bound; the next one is told anew.
+        let _gone = channel.send(serial, &Order::Bound { max_bytes });
+    }
+
+    fn is_frozen(&self) -> BoxFuture<'_, Result<bool, EngineError>> {
+        Box::pin(async move {
+            if !self.bounded.load(Ordering::Relaxed) {
+                return Ok(false);
+            }
+            Ok(self.hold.0.call(Order::IsFrozen, PATIENCE).await? == Some(1))
+        })
+    }
+
+    fn checkpoint(&self) -> BoxFuture<'_, Result<(), EngineError>> {
+        Box::pin(async move { self.hold.0.call(Order::Checkpoint, CLOSING).await.map(drop) })
     }
 
     fn backup<'a>(&'a self, to: &'a Path, course: &'a Course) -> BoxFuture<'a, Result<(), EngineError>> {

@@ -98,6 +98,10 @@ impl Engine for WorkerEngine {
         self.inner.list()
     }
 
+    fn size<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Option<u64>> {
+        self.inner.size(at)
+    }
+
     fn stamp<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Result<Stamp, EngineError>> {
         self.inner.stamp(at)
     }

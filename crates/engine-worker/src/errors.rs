@@ -85,6 +85,10 @@ pub(crate) fn encode(out: &mut Encoder, error: &EngineError) {
             encode_io(out, source);
         }
         EngineError::Lost => out.u8(19),
+        EngineError::QuotaReached { limit } => {
+            out.u8(20);
+            out.u64(*limit);
+        }
     }
 }
 
@@ -114,6 +118,7 @@ pub(crate) fn decode(from: &mut Decoder<'_>) -> Result<EngineError, Malformed> {
         17 => EngineError::NoProcess(decode_io(from)?),
         18 => EngineError::Storage(decode_io(from)?),
         19 => EngineError::Lost,
+        20 => EngineError::QuotaReached { limit: from.u64()? },
         _ => return Err(Malformed),
     })
 }
@@ -226,6 +231,7 @@ mod tests {
             EngineError::ProcessKeepsEnding { times: 4, again_in: Duration::from_millis(5) },
             EngineError::NoProcess(Arc::new(io::Error::other("why"))),
             EngineError::Lost,
+            EngineError::QuotaReached { limit: 9 },
         ]);
         for error in errors {
             let mut out = Encoder::default();

@@ -64,6 +64,14 @@ pub(crate) enum Order {
     Stop,
     /// Tell how far the copy of this channel is, once there is something new.
     Tell,
+    /// How many bytes the database may take from now on. Nothing answers.
+    Bound {
+        max_bytes: Option<u64>,
+    },
+    /// Whether the database is frozen at its bound: 1 if so.
+    IsFrozen,
+    /// Move all that was committed to where it belongs.
+    Checkpoint,
     /// Close the database.
     CloseDatabase,
 }
@@ -136,6 +144,12 @@ impl Order {
             Self::Stop => out.u8(14),
             Self::CloseDatabase => out.u8(15),
             Self::Tell => out.u8(16),
+            Self::Bound { max_bytes } => {
+                out.u8(17);
+                out.option(*max_bytes, Encoder::u64);
+            }
+            Self::IsFrozen => out.u8(18),
+            Self::Checkpoint => out.u8(19),
         }
     }
 
@@ -171,6 +185,9 @@ impl Order {
             14 => Self::Stop,
             15 => Self::CloseDatabase,
             16 => Self::Tell,
+            17 => Self::Bound { max_bytes: from.option(Decoder::u64)? },
+            18 => Self::IsFrozen,
+            19 => Self::Checkpoint,
             _ => return Err(Malformed),
         };
         from.end()?;

@@ -166,6 +166,17 @@ impl Worker {
             Order::Stamp => self.call(at, |database| async move {
                 Ok(database.stamp().await?.map(rowhouse_engine::Stamp::as_u64))
             }),
+            Order::Bound { max_bytes } => {
+                if let Some(database) = &self.database {
+                    database.bound(max_bytes);
+                }
+            }
+            Order::IsFrozen => {
+                self.call(at, |database| async move { Ok(Some(u64::from(database.is_frozen().await?))) });
+            }
+            Order::Checkpoint => {
+                self.call(at, |database| async move { database.checkpoint().await.map(|()| None) });
+            }
             Order::CloseDatabase => {
                 self.call(at, |database| async move { database.close().await.map(|()| None) });
             }

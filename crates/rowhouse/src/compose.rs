@@ -1,10 +1,12 @@
 //! What the server is made of: the one place that knows which engines and protocols exist.
-use crate::config::Config;
+use crate::config::{Config, Isolation};
 use crate::life::{Effects, LogLevel};
 use crate::observe::Everybody;
 use crate::state::Kept;
+use crate::worker;
 use rowhouse_engine::Engine;
 use rowhouse_engine_sqlite::{Config as SqliteConfig, Executor, ExecutorConfig, Limits, SqliteEngine};
+use rowhouse_engine_worker::WorkerEngine;
 use rowhouse_gateway::{BackupParts, Backups, Clients, ClientsParts, Gateway, Journal, Parts, StartError};
 use rowhouse_management::Operator;
 use rowhouse_protocol_sqlite_rx::curve::{self, AllowedClients, AllowedError, KeyError, Security};
@@ -25,6 +27,11 @@ pub enum ComposeError {
     /// A configured database cannot be opened.
     #[error(transparent)]
     Configured(#[from] StartError),
+    /// Databases shall run in processes, and nobody knows of which program.
+    #[error(
+        "isolation by processes needs the program that they run: give it with `worker_program`, or take isolation=thread"
+    )]
+    NoWorkerProgram,
 }
 
 /// The keys of encryption cannot be had.
@@ -51,6 +58,17 @@ pub(crate) struct Composed {
     pub(crate) executor: Executor,
     /// To be closed last.
     pub(crate) kept: Kept,
+    /// Where databases run in processes of their own.
+    pub(crate) workers: Option<Arc<WorkerEngine>>,
+}
+
+/// Who opens databases.
+#[derive(Debug)]
+pub(crate) struct Engines {
+    pub(crate) engine: Arc<dyn Engine>,
+    /// The threads that run SQL of this process.
+    pub(crate) executor: Executor,
+    pub(crate) workers: Option<Arc<WorkerEngine>>,
 }
 
 // === impl Composed ===
@@ -85,7 +103,7 @@ pub(crate) async fn gateway(
     (kept, client_limit): (Kept, NonZeroU32),
     observer: Arc<Everybody>,
 ) -> Result<Composed, ComposeError> {
-    let (engine, executor) = engine(config)?;
+    let Engines { engine, executor, workers } = engine(config)?;
     let catalog = config.catalog.clone();
     let journal = kept.journal().clone();
     let parts = Parts {
@@ -108,29 +126,44 @@ pub(crate) async fn gateway(
         let hears = observer.clone();
         Backups::new(BackupParts { plan, catalog, engine, observer: hears, gateway })
     });
-    Ok(Composed { clients, journal, observer, patience, gateway, backups, executor, kept })
+    Ok(Composed { clients, journal, observer, patience, gateway, backups, executor, workers, kept })
 }
 
-/// The engine, and the threads that run its SQL.
-pub(crate) fn engine(config: &Config) -> io::Result<(Arc<dyn Engine>, Executor)> {
+/// The engine, the threads that run its SQL, and its workers.
+pub(crate) fn engine(config: &Config) -> Result<Engines, ComposeError> {
+    let launch = match &config.isolation {
+        Isolation::Thread => None,
+        Isolation::Process(None) => return Err(ComposeError::NoWorkerProgram),
+        Isolation::Process(Some(program)) => Some(worker::launch(config, program.clone(), &sqlite(config))?),
+    };
+    let (engine, executor) = engine_here(config)?;
+    let workers = launch.map(|launch| Arc::new(WorkerEngine::new(engine.clone(), launch)));
+    let engine = workers.clone().map_or(engine, |workers| workers);
+    Ok(Engines { engine, executor, workers })
+}
+
+/// The engine in this process, whatever the isolation, for those who open nothing of a stranger's.
+pub(crate) fn engine_here(config: &Config) -> io::Result<(Arc<dyn Engine>, Executor)> {
     let executor = Executor::new(ExecutorConfig {
         max_threads: NonZeroUsize::new(config.executor_threads).expect("bounded by the table of options"),
         ..ExecutorConfig::default()
     });
-    let limits = Limits {
-        value_bytes: config.max_value_bytes,
-        written_bytes: config.max_written_bytes,
-        ..Limits::default()
-    };
-    let sqlite = SqliteConfig {
+    Ok((Arc::new(SqliteEngine::new(sqlite(config), executor.clone())?), executor))
+}
+
+fn sqlite(config: &Config) -> SqliteConfig {
+    SqliteConfig {
         data_directory: config.data_directory.clone(),
         temporary_directory: config.data_directory.as_deref().map(temporary),
         synchronous: config.synchronous,
         lanes: config.database_threads,
-        limits,
+        limits: Limits {
+            value_bytes: config.max_value_bytes,
+            written_bytes: config.max_written_bytes,
+            ..Limits::default()
+        },
         ..SqliteConfig::default()
-    };
-    Ok((Arc::new(SqliteEngine::new(sqlite, executor.clone())?), executor))
+    }
 }
 
 /// Reads the keys, if sqlite_rx is encrypted.

@@ -35,6 +35,7 @@ mod observe;
 mod open_files;
 mod server;
 mod state;
+mod worker;
 
 pub use banner::Banner;
 pub use client_limit::ClientLimit;
@@ -44,6 +45,8 @@ pub use maintenance::{Maintenance, MaintenanceError};
 pub use manage::ManagementError;
 pub use observe::{Log, Metrics};
 pub use open_files::{OpenFilesError, raise as raise_open_files};
+pub use rowhouse_engine_worker::ServeError as WorkerError;
 pub use rowhouse_protocol_sqlite_rx::curve;
 pub use server::{Listening, Running, Server, ServerBuilder, StartError, StopError};
 pub use state::{Audit, JournalStartError, StateError};
+pub use worker::{WorkerTerms, own_program, serve_as_worker};

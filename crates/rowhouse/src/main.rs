@@ -16,6 +16,10 @@ use tracing_subscriber::reload::Handle;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    // A worker is started for each database: it does nothing first that it does not need.
+    if let Some(served) = rowhouse::serve_as_worker() {
+        return worked(served);
+    }
     // Before anything else: a signal that comes while the server starts is remembered.
     let signals = cli::is_serving(std::env::args_os()).then(Signals::install);
     let outcome = match Command::read() {
@@ -44,6 +48,15 @@ fn main() -> ExitCode {
             ExitCode::from(if usage { USAGE } else { 1 })
         }
     }
+}
+
+/// How the process of a database ends.
+fn worked(served: Result<(), rowhouse::WorkerError>) -> ExitCode {
+    let Err(error) = served else { return ExitCode::SUCCESS };
+    let cause = std::error::Error::source(&error).map_or_else(String::new, |cause| format!(": {cause}"));
+    // Nobody may be left to read it.
+    let _unread = writeln!(std::io::stderr(), "error: {error}{cause}");
+    ExitCode::from(if matches!(error, rowhouse::WorkerError::NoServer) { USAGE } else { 1 })
 }
 
 fn is_usage(error: &anyhow::Error) -> bool {

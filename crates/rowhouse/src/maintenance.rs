@@ -2,13 +2,12 @@
 //!
 //! A server that runs on the same data directory is not asked and not disturbed: SQLite's own locks
 //! keep the two apart.
-use crate::compose;
+use crate::compose::{self, ComposeError, Engines};
 use crate::config::Config;
 use rowhouse_engine::{Course, Engine, EngineError, Location, Over, Presence, Restoration};
 use rowhouse_engine_sqlite::Executor;
 use rowhouse_gateway::{BackupParts, Backups, Catalog, Resolution, Silent};
 use rowhouse_types::Target;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -37,8 +36,8 @@ pub enum MaintenanceError {
     #[error("it lives in the server's memory: restore it as another one with --as NEWNAME")]
     InMemory,
     /// The engine cannot work here.
-    #[error("cannot use the data directory")]
-    Io(#[from] io::Error),
+    #[error(transparent)]
+    Compose(#[from] ComposeError),
     /// The engine failed.
     #[error("cannot restore the database")]
     Engine(#[from] EngineError),
@@ -52,7 +51,7 @@ impl Maintenance {
     /// When there is no place for backups, or the data directory can neither be found nor made.
     pub fn new(config: &Config) -> Result<Self, MaintenanceError> {
         let plan = config.backups.clone().ok_or(MaintenanceError::NoBackupDirectory)?;
-        let (engine, executor) = compose::engine(config)?;
+        let Engines { engine, executor, .. } = compose::engine(config)?;
         let catalog = config.catalog.clone();
         let parts = BackupParts {
             plan,

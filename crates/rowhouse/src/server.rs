@@ -14,7 +14,7 @@ use rowhouse_sync::Drain;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -355,6 +355,14 @@ impl ServerBuilder {
         self.option("management", "true").option("management_port", &port.to_string())
     }
 
+    /// The program that runs a database where databases run in processes of their own
+    /// (`isolation`): `rowhouse`, or one that calls [`serve_as_worker`](crate::serve_as_worker).
+    #[must_use]
+    pub fn worker_program(mut self, program: impl Into<PathBuf>) -> Self {
+        self.layers.set_worker_program(program.into());
+        self
+    }
+
     /// Any option by its key in the table of options.
     ///
     /// # Panics
@@ -466,6 +474,9 @@ impl Running {
             schedule.stop().await;
         }
         composed.gateway.shut_down().await;
+        if let Some(workers) = &composed.workers {
+            workers.shut_down().await;
+        }
         composed.executor.shut_down();
         if let Some(management) = management {
             management.stop().await;

@@ -1,6 +1,6 @@
 //! What one tenant may take of memory, disk and time.
 use crate::support::Files;
-use rowhouse_engine::conformance::{failure, query, run, unlimited, within};
+use rowhouse_engine::conformance::{Opened, failure, opened, query, run, unlimited, within};
 use rowhouse_engine::{Condition, EngineError, Options};
 use rowhouse_engine_sqlite::{Config, Limits};
 use rowhouse_types::{Request, Value};
@@ -166,11 +166,13 @@ async fn s23_temporary_files_are_in_a_folder_of_our_own_and_have_no_name() {
     let directory = tempfile::tempdir().unwrap();
     let temporary = directory.path().join("it's here");
     let files = Files::with(&Config { temporary_directory: Some(temporary.clone()), ..Config::default() });
-    let mut connection = files.connect("tenant").await;
+    let Opened { database, .. } = opened(&files, "tenant").await;
+    let mut connection = database.connect().await.expect("connects");
     let fill = format!("CREATE TEMP TABLE big AS {} SELECT randomblob(1000000) AS b FROM c", count(20));
     query(&mut *connection, &fill).await;
     let temporary = temporary.canonicalize().unwrap();
-    let ours: Vec<_> = std::fs::read_dir("/proc/self/fd")
+    let process = database.process().map_or("self".to_owned(), |process| process.id.to_string());
+    let ours: Vec<_> = std::fs::read_dir(format!("/proc/{process}/fd"))
         .unwrap()
         .filter_map(|entry| {
             let link = entry.ok()?.path();

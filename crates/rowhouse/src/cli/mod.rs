@@ -234,6 +234,9 @@ fn lower(layers: &mut Layers, file: Option<&Path>) -> Result<(), ConfigError> {
         layers.file(path)?;
     }
     layers.dot_env(near)?;
+    if let Some(program) = rowhouse::own_program() {
+        layers.set_worker_program(program);
+    }
     layers.environment(variables)
 }
 

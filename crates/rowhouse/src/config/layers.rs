@@ -34,6 +34,8 @@ pub enum Origin {
 pub struct Layers {
     /// Of each key all values, the one in force last.
     values: BTreeMap<&'static str, Vec<(Value, Origin)>>,
+    /// No option: which program it is, is known to nobody but the program.
+    worker_program: Option<PathBuf>,
 }
 
 /// What `--dev` asks for.
@@ -50,6 +52,15 @@ impl Layers {
     /// Nothing but defaults.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Tells which program a worker is.
+    pub fn set_worker_program(&mut self, program: PathBuf) {
+        self.worker_program = Some(program);
+    }
+
+    pub(super) fn worker_program(&self) -> Option<&Path> {
+        self.worker_program.as_deref()
     }
 
     /// Adds what `--dev` asks for.

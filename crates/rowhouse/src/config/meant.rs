@@ -56,6 +56,10 @@ pub struct Config {
     pub executor_threads: usize,
     /// The most threads that run SQL of one database.
     pub database_threads: NonZeroU32,
+    /// Where databases run.
+    pub isolation: Isolation,
+    /// The most memory the process of a database may take.
+    pub worker_memory: u64,
     /// How sqlite_rx is encrypted, if it is.
     pub curve: Option<Curve>,
     /// The most connections that have not said who they are.
@@ -70,6 +74,15 @@ pub struct Config {
     pub log_level: String,
     /// How it is logged.
     pub log_format: LogFormat,
+}
+
+/// Where databases run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    /// On threads of the server.
+    Thread,
+    /// Each in a process of its own, which is this program, if there is one.
+    Process(Option<PathBuf>),
 }
 
 /// How the log is written.
@@ -123,6 +136,11 @@ impl Config {
             synchronous,
             executor_threads: narrow(layers.integer("executor_threads")?),
             database_threads: positive(layers.integer("database_threads")?),
+            isolation: match layers.word("isolation")?.as_str() {
+                "process" => Isolation::Process(layers.worker_program().map(Path::to_owned)),
+                _ => Isolation::Thread,
+            },
+            worker_memory: layers.bytes("worker_memory")?,
             curve: Curve::resolve(layers)?,
             handshake_limit: positive(layers.integer("handshake_limit")?),
             handshake_timeout: layers.duration("handshake_timeout")?,

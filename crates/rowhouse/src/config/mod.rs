@@ -19,6 +19,6 @@ pub use error::ConfigError;
 pub use explain::{explain, explain_changed};
 pub use layers::{Layers, Origin, dot_env};
 pub use management::Management;
-pub use meant::{Config, LogFormat};
+pub use meant::{Config, Isolation, LogFormat};
 pub use options::{Kind, OPTIONS, Opt};
 pub use show::{example, table};

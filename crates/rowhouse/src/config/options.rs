@@ -263,6 +263,18 @@ pub const OPTIONS: &[Opt] = &[
         "The most threads that run SQL, shared by all databases.",
     ),
     opt(
+        "isolation",
+        Kind::Word(&["thread", "process"]),
+        "thread",
+        "Where databases run: on threads of the server, or each in a process of its own.",
+    ),
+    opt(
+        "worker_memory",
+        Kind::Bytes(64 * MIB, u64::MAX >> 1),
+        "1GiB",
+        "The most memory the process of a database may take, with isolation by processes.",
+    ),
+    opt(
         "curvezmq",
         Kind::Boolean,
         "false",

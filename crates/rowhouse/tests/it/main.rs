@@ -20,6 +20,7 @@ mod encryption;
 mod faults;
 mod files;
 mod hostile_files;
+mod isolation;
 mod journal;
 mod library;
 mod limits;

@@ -23,8 +23,12 @@ pub(crate) struct Machine {
     _lock: File,
 }
 
-// === impl Server ===
+/// Whether these tests run with each database in a process of its own: `cargo xtask test` runs some so.
+pub(crate) fn by_processes() -> bool {
+    std::env::var_os("ROWHOUSE_TEST_ISOLATION").is_some_and(|isolation| isolation == "process")
+}
 
+// === impl Server ===
 impl Server {
     /// Starts a server on the data directory of `home`, with more flags.
     pub(crate) fn start(home: &Home, flags: &[&str]) -> Self {
@@ -47,6 +51,9 @@ impl Server {
     fn spawn(machine: Machine, home: &Home, mut command: Command) -> Self {
         let log = home.path().join("stderr.txt");
         command.stderr(File::create(&log).expect("a file of the test's own"));
+        if by_processes() {
+            command.env("ROWHOUSE_ISOLATION", "process");
+        }
         let mut child = command.spawn().expect("the binary was built");
         let stdout = child.stdout.take().expect("it is piped");
         let (address, management) = banner_addresses(stdout).unwrap_or_else(|banner| {
