@@ -2,9 +2,11 @@
 //!
 //! Invariants, under one lock: `idle <= threads <= max_threads`; a job waits only while every
 //! thread is busy or about to take one; no job is accepted after shutdown, and those accepted
-//! before it still run.
+//! before it still run. Who gets the next thread is [`queue`]'s to say.
+mod queue;
+
+use queue::{Job, Party, Queue};
 use rowhouse_engine::EngineError;
-use std::collections::VecDeque;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,11 +29,14 @@ pub struct ExecutorConfig {
 
 /// Threads for work that blocks, shared by all databases. Cloning yields another handle.
 ///
+/// Jobs of one handle and its clones take turns with those of other parties: see [`Executor::party`].
+///
 /// Dropping the last handle shuts it down.
 #[derive(Clone, Debug)]
-pub struct Executor(Arc<Owner>);
-
-type Job = Box<dyn FnOnce() + Send>;
+pub struct Executor {
+    owner: Arc<Owner>,
+    party: Arc<Party>,
+}
 
 /// Shuts down when the last handle goes; the threads hold only [`Shared`].
 #[derive(Debug)]
@@ -44,7 +49,7 @@ struct Shared {
 }
 
 struct State {
-    jobs: VecDeque<Job>,
+    jobs: Queue,
     threads: usize,
     idle: usize,
     started: u64,
@@ -71,26 +76,34 @@ impl Executor {
     /// An executor without threads; they start when there is work.
     pub fn new(config: ExecutorConfig) -> Self {
         let state = State {
-            jobs: VecDeque::new(),
+            jobs: Queue::default(),
             threads: 0,
             idle: 0,
             started: 0,
             handles: Vec::new(),
             shut_down: false,
         };
-        Self(Arc::new(Owner(Arc::new(Shared { config, state: Mutex::new(state), work: Condvar::new() }))))
+        let shared = Shared { config, state: Mutex::new(state), work: Condvar::new() };
+        Self { owner: Arc::new(Owner(Arc::new(shared))), party: Arc::default() }
+    }
+
+    /// A handle to the same threads, whose jobs are a party of their own: where jobs wait for a thread,
+    /// each party has one done in turn, however many it has waiting.
+    #[must_use]
+    pub fn party(&self) -> Self {
+        Self { owner: self.owner.clone(), party: Arc::default() }
     }
 
     /// How many threads there are.
     pub fn threads(&self) -> usize {
-        self.0.0.lock().threads
+        self.owner.0.lock().threads
     }
 
     /// Takes no more jobs, runs those it has, and waits for the threads to end.
     ///
     /// Called on one of its own threads it does not wait.
     pub fn shut_down(&self) {
-        self.0.0.shut_down();
+        self.owner.0.shut_down();
     }
 
     /// Runs `job` with `argument` on some thread, soon; gives the argument back when too many
@@ -100,7 +113,7 @@ impl Executor {
         argument: A,
         job: impl FnOnce(A) + Send + 'static,
     ) -> Result<(), A> {
-        let shared = &self.0.0;
+        let shared = &self.owner.0;
         let mut state = shared.lock();
         if state.shut_down || shared.config.queue <= state.jobs.len() {
             return Err(argument);
@@ -112,7 +125,7 @@ impl Executor {
         {
             return Err(argument);
         }
-        state.jobs.push_back(Box::new(move || job(argument)));
+        state.jobs.push(&self.party, Box::new(move || job(argument)));
         drop(state);
         shared.work.notify_one();
         Ok(())
@@ -182,7 +195,7 @@ impl Shared {
     fn next_job(&self) -> Option<Job> {
         let mut state = self.lock();
         loop {
-            if let Some(job) = state.jobs.pop_front() {
+            if let Some(job) = state.jobs.pop() {
                 return Some(job);
             }
             if state.shut_down {
@@ -288,6 +301,34 @@ mod tests {
         let lost = executor.call(|| panic!("on purpose")).await;
         assert!(matches!(lost, Err::<(), _>(EngineError::Lost)));
         assert_eq!(executor.call(|| 7).await.unwrap(), 7);
+    }
+
+    #[test]
+    fn one_party_s_queue_is_not_another_s_wait() {
+        let executor = executor(1, 9_999);
+        let (running, release) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
+        let held = {
+            let (running, release) = (running.clone(), release.clone());
+            move |()| {
+                running.wait();
+                release.wait();
+            }
+        };
+        assert!(executor.submit((), held).is_ok());
+        running.wait();
+        let (bully, modest, done) = (executor.party(), executor.party(), Arc::new(Mutex::new(0)));
+        for _ in 0..500 {
+            let done = done.clone();
+            assert!(bully.submit((), move |()| *done.lock().unwrap() += 1).is_ok());
+        }
+        let (give, take) = std::sync::mpsc::sync_channel(1);
+        let before = done.clone();
+        let look = move |()| give.send(*before.lock().unwrap()).expect("somebody waits");
+        assert!(modest.submit((), look).is_ok());
+        release.wait();
+        assert_eq!(take.recv(), Ok(1), "jobs of the bully's that were done before");
+        executor.shut_down();
+        assert_eq!(*done.lock().unwrap(), 500);
     }
 
     #[test]

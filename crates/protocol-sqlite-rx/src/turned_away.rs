@@ -19,8 +19,9 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// How soon a client that was told has to ask again. Closing at once would lose what it sends
-/// meanwhile.
+/// How soon a client has to ask once it has shaken hands, and again once it was told. Closing at once would lose
+/// what it sends meanwhile; waiting for longer would keep others from being told.
+
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// Shakes hands with one client too many, and tells it so when it asks for something.

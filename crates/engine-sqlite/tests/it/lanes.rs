@@ -58,3 +58,35 @@ async fn who_writes_needs_no_lane_and_idle_transactions_take_none() {
     drop(taken);
     assert_eq!(integer(&mut *three, "SELECT count(*) FROM t").await, 1);
 }
+
+#[tokio::test]
+async fn one_waits_for_a_round_of_the_others_and_not_for_all_that_they_have_sent() {
+    const OTHERS: usize = 20;
+    const QUERIES: usize = 8;
+    let files = narrow(8, 1);
+    let (mut blocker, mut modest) = (files.connect("blocker").await, files.connect("modest").await);
+    let (endless, some) = (format!("SELECT count(*) FROM ({})", files.endless()), files.count_to(200_000));
+    let mut sessions = Vec::new();
+    for other in 0..OTHERS {
+        let database = opened(&files, &format!("bully-{other}")).await.database;
+        for _ in 0..QUERIES {
+            sessions.push(database.connect().await.unwrap());
+        }
+    }
+    let mut blocking = blocker.run(Request::execute(endless), unlimited());
+    assert!(blocking.next().now_or_never().is_none());
+    let counting = format!("SELECT count(*) FROM ({some})");
+    let mut queries: Vec<_> = sessions
+        .iter_mut()
+        .map(|session| session.run(Request::execute(counting.as_str()), unlimited()))
+        .collect();
+    for query in &mut queries {
+        assert!(query.next().now_or_never().is_none());
+    }
+    let mut asking = modest.run(Request::execute("SELECT 1"), unlimited());
+    assert!(asking.next().now_or_never().is_none());
+    drop(blocking);
+    asking.next().await.expect("a row").expect("it succeeds");
+    let done = queries.iter_mut().filter_map(|query| query.next().now_or_never()).count();
+    assert!(done <= 2 * OTHERS, "{done} of {} queries went before", OTHERS * QUERIES);
+}
