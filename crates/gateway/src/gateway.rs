@@ -2,7 +2,7 @@
 use crate::admin::{Gates, Known, Past};
 use crate::book::Book;
 use crate::catalog::{Catalog, Dynamic, Resolution};
-use crate::client::Client;
+use crate::client::{Client, Principal, Principals};
 use crate::configured::Configured;
 use crate::connect::ConnectError;
 use crate::event::{Event, Observer};
@@ -42,6 +42,7 @@ pub(crate) struct Shared {
     pub(crate) registry: Registry,
     failures: Arc<Failures>,
     clients: AtomicU64,
+    principals: Principals,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) tasks: TaskTracker,
     /// Ends the housekeeping.
@@ -144,6 +145,7 @@ impl Gateway {
             registry,
             failures,
             clients: AtomicU64::new(0),
+            principals: Principals::default(),
             observer,
             tasks,
             closing: CancellationToken::new(),
@@ -155,8 +157,21 @@ impl Gateway {
 
     /// A client of the gateway's, which shares room with the others fairly.
     pub fn client(&self) -> Client {
-        let number = 1 + self.shared.clients.fetch_add(1, Ordering::Relaxed);
-        Client::new(self.clone(), Owner(number))
+        self.client_of(None)
+    }
+
+    /// A client of this principal's, whose clients have one share together.
+    pub fn client_of(&self, principal: Option<Principal>) -> Client {
+        self.shared.principals.client(self, principal)
+    }
+
+    pub(crate) fn principals(&self) -> &Principals {
+        &self.shared.principals
+    }
+
+    /// The number of one more who shares room.
+    pub(crate) fn newcomer(&self) -> Owner {
+        Owner(1 + self.shared.clients.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Lends a connection to somebody who is no [`Client`] in particular, opening or creating the

@@ -3,10 +3,11 @@ use futures::StreamExt;
 use futures::future::join_all;
 use rowhouse_engine::{EngineError, Location, Options, SqlPolicy};
 use rowhouse_gateway::{
-    Catalog, Dynamic, Failing, Gateway, Journal, Limits, Parts, Session, Silent, Spec, TenantKind,
+    Catalog, Dynamic, Failing, Gateway, Journal, Limits, Parts, Principal, Session, Silent, Spec, TenantKind,
 };
 use rowhouse_testing::Fake;
 use rowhouse_types::{ErrorCode, Reportable, Request, Target, ValueRef};
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -298,6 +299,50 @@ async fn one_client_that_cycles_through_many_names_leaves_the_others_theirs() {
         uses += 1;
     }
     assert_eq!(opened_by_victims, VICTIMS * EACH, "each once, out of {uses} uses");
+}
+
+/// Who connects a hundred times has one share, as who connects once.
+#[tokio::test]
+async fn a_flood_of_connections_has_one_principal_s_share() {
+    const MOST: u32 = 20;
+    const OWN: usize = 8;
+    let fake = Fake::default();
+    (0..1_000).for_each(|n| fake.put(&format!("evil{n}")));
+    let gateway = gateway(&fake, MOST, Dynamic::Create).await;
+    let principal = |last: u8| Principal::of(None, SocketAddr::from(([10, 0, 0, last], 1)));
+    let flood: Vec<_> = (0..100).map(|_| gateway.client_of(principal(1))).collect();
+    let modest = gateway.client_of(principal(2));
+    for (n, attacker) in flood.iter().enumerate() {
+        attacker.connect(&named(&format!("evil{n}")), None).await.expect("room");
+    }
+    let mut opened_by_modest = 0;
+    for step in 0..500 {
+        flood[step % 100].connect(&named(&format!("evil{step}")), None).await.expect("room");
+        let before = fake.tally().opened;
+        modest.connect(&named(&format!("good{}", step % OWN)), None).await.expect("room");
+        opened_by_modest += fake.tally().opened - before;
+    }
+    assert_eq!(opened_by_modest, OWN as u64, "each once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_principal_creates_no_faster_for_all_its_connections_and_is_forgotten_with_the_last() {
+    let fake = Fake::default();
+    let gateway = gateway(&fake, 1_000, Dynamic::Create).await;
+    let rate = u64::from(Limits::default().create_rate.get());
+    let principal = || Principal::of(Some("key".to_owned()), SocketAddr::from(([127, 0, 0, 1], 1)));
+    let started = tokio::time::Instant::now();
+    let mut connections = Vec::new();
+    for n in 0..=rate {
+        let client = gateway.client_of(principal());
+        client.connect(&named(&format!("a{n}")), None).await.expect("at its pace");
+        connections.push(client);
+    }
+    assert!(Duration::ZERO < started.elapsed(), "the last one waits for its turn");
+    drop(connections);
+    let (anew, started) = (gateway.client_of(principal()), tokio::time::Instant::now());
+    anew.connect(&named("b"), None).await.expect("room");
+    assert_eq!(started.elapsed(), Duration::ZERO, "nothing is kept of who has left");
 }
 
 #[tokio::test(start_paused = true)]

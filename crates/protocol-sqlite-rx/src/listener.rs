@@ -1,10 +1,10 @@
 //! The listening socket: accepts peers within the limits, until drained.
 use crate::entrance::{Admission, Visitor};
-use crate::peer::Peer;
+use crate::peer::{Peer, Who};
 use crate::shared::{Context, Shared};
 use crate::transport::{Packed, Transport, TransportError, tune};
 use crate::turned_away::turn_away;
-use rowhouse_gateway::{ClientsFull, Event, Guest};
+use rowhouse_gateway::{ClientsFull, Event, Guest, Principal};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -142,7 +142,8 @@ pub(crate) async fn serve_client(
     (from, shared): (SocketAddr, Arc<Shared>),
 ) -> Result<(), TransportError> {
     let gateway = shared.context.gateway.clone();
-    let peer = Peer::new(transport, place, identity.key(), shared);
+    let who = Who { key: identity.key(), principal: Principal::of(identity.who(), from) };
+    let peer = Peer::new(transport, place, who, shared);
     tokio::select! {
         served = peer.serve(first) => served,
         () = identity.revoked() => {

@@ -11,7 +11,7 @@ use crate::transport::{Packed, Transport, TransportError};
 use crate::{error, health};
 use bytes::Bytes;
 use futures::FutureExt;
-use rowhouse_gateway::Place;
+use rowhouse_gateway::{Place, Principal};
 use rowhouse_types::{Request, Target};
 use rowhouse_wire::sqlite_rx::{Call, Fault, Incoming, ReplyWriter};
 use std::mem;
@@ -26,14 +26,21 @@ const RESET_WAIT: Duration = Duration::from_millis(100);
 pub(crate) struct Peer {
     /// `None` once the peer has left.
     connection: Option<Connection>,
-    /// The key that the peer has proved, if it encrypts.
-    key: Option<ClientKey>,
+    who: Who,
     session: Session,
     shared: Arc<Shared>,
     /// Whether no request has come yet: only the first can be a resend.
     is_new: bool,
     /// The request whose reply was written last, if it is to be seen whether the peer reads it.
     written: Option<Flight<Session>>,
+}
+
+/// Who a peer is.
+pub(crate) struct Who {
+    /// The key that it has proved, if it encrypts.
+    pub(crate) key: Option<ClientKey>,
+    /// With whom it shares.
+    pub(crate) principal: Option<Principal>,
 }
 
 /// What a peer has while it is connected.
@@ -63,15 +70,10 @@ type Again = Option<Flight<Session>>;
 
 impl Peer {
     /// A peer that was let in.
-    pub(crate) fn new(
-        transport: Transport,
-        place: Place,
-        key: Option<ClientKey>,
-        shared: Arc<Shared>,
-    ) -> Self {
+    pub(crate) fn new(transport: Transport, place: Place, who: Who, shared: Arc<Shared>) -> Self {
         let connection = Some(Connection { transport, place });
-        let session = Session::new(shared.clone());
-        Self { connection, key, session, shared, is_new: true, written: None }
+        let session = Session::new(shared.clone(), who.principal.clone());
+        Self { connection, who, session, shared, is_new: true, written: None }
     }
 
     /// Serves it, with a first request that has come already if there is one, until it leaves, is ended
@@ -124,7 +126,7 @@ impl Peer {
         // It asks again, so it has read what it was told before.
         self.written = None;
         let is_first = mem::replace(&mut self.is_new, false);
-        let unpacking = self.shared.packing.unpack(self.key, request.payload);
+        let unpacking = self.shared.packing.unpack(self.who.key, request.payload);
         let Unpacked { key, incoming } = unpacking.await;
         let envelope = request.envelope;
         let place = &connection(&mut self.connection).place;
@@ -223,7 +225,8 @@ impl Peer {
 
     /// What this peer leaves behind for a resend of its last request.
     fn leave(&mut self, reply: Bytes) -> Outcome<Session> {
-        let session = mem::replace(&mut self.session, Session::new(self.shared.clone()));
+        let session =
+            mem::replace(&mut self.session, Session::new(self.shared.clone(), self.who.principal.clone()));
         Outcome { reply, in_transaction: session.in_transaction(), session }
     }
 

@@ -8,7 +8,7 @@ use crate::shared::Shared;
 use futures::StreamExt;
 use futures::future::select_all;
 use rowhouse_engine::{EngineError, Options, Outcome, SessionState};
-use rowhouse_gateway::{AcquireError, Client, ConnectError, DatabaseLimits, Session as Borrowed};
+use rowhouse_gateway::{AcquireError, Client, ConnectError, DatabaseLimits, Principal, Session as Borrowed};
 use rowhouse_types::{DatabaseName, ErrorCode, Request, Target};
 use rowhouse_wire::sqlite_rx::{Fault, ReplyWriter};
 use std::collections::HashMap;
@@ -108,8 +108,8 @@ impl Pinned {
 // === impl Session ===
 
 impl Session {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        let client = shared.context.gateway.client();
+    pub(crate) fn new(shared: Arc<Shared>, principal: Option<Principal>) -> Self {
+        let client = shared.context.gateway.client_of(principal);
         Self { shared, client, pinned: HashMap::new(), cursors: HashMap::new() }
     }
 

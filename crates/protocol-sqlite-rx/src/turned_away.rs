@@ -19,9 +19,8 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// How soon a client has to ask once it has shaken hands, and again once it was told. Closing at once would lose
-/// what it sends meanwhile; waiting for longer would keep others from being told.
-
+/// How soon a client has to ask once it has shaken hands, and again once it was told. Closing at once
+/// would lose what it sends meanwhile; waiting for longer would keep others from being told.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// Shakes hands with one client too many, and tells it so when it asks for something.
@@ -37,12 +36,11 @@ pub(crate) async fn turn_away(
         accepted = Transport::accept(stream, visitor, &shared.entrance, bounds) => accepted?,
         () = shared.context.drain.draining() => return Ok(()),
     };
-    let mut patience = bounds.handshake_timeout;
     loop {
         let request = tokio::select! {
             biased;
             () = shared.context.drain.draining() => break,
-            request = timeout(patience, transport.receive()) => match request {
+            request = timeout(AGAIN, transport.receive()) => match request {
                 Ok(request) => request?,
                 Err(_elapsed) => break,
             },
@@ -56,7 +54,6 @@ pub(crate) async fn turn_away(
             }
             Err(full) => tell(&mut transport, request, &full, (identity.key(), &shared)).await?,
         }
-        patience = AGAIN;
     }
     transport.close().await;
     Ok(())

@@ -1,7 +1,8 @@
 //! The one ledger of client connections; its invariants are named in the module's head.
 use super::change::{Change, ChangeError};
+use super::host::Host;
 use super::seat::Seat;
-use super::strangers::{Host, Strangers};
+use super::strangers::Strangers;
 use rowhouse_sync::{Limiter, LimiterStatus, Permit};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

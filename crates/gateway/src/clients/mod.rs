@@ -21,6 +21,7 @@
 mod change;
 mod guest;
 mod handle;
+mod host;
 mod ledger;
 mod seat;
 mod strangers;
@@ -30,4 +31,5 @@ mod tests;
 pub use change::{Change, ChangeError, Changed};
 pub use guest::{Guest, Place};
 pub use handle::{Clients, ClientsFull, ClientsParts, ClientsStatus, Word};
+pub(crate) use host::Host;
 pub use seat::{ClientInfo, Doing};

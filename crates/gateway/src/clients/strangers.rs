@@ -1,16 +1,9 @@
 //! Those who have not said who they are, in the order in which they are sent away.
 //!
 //! Invariant: a host is in `crowds` exactly if it is in `hosts`, under its count and its oldest.
+use super::host::Host;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
-use std::net::IpAddr;
-
-/// An address, as far as it tells one from another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum Host {
-    Address([u8; 4]),
-    Network([u8; 8]),
-}
 
 /// By host, in the order of arrival. Every step costs O(log n).
 #[derive(Debug, Default)]
@@ -19,20 +12,6 @@ pub(super) struct Strangers {
     /// The one with most last; of those with as many, the one with the oldest.
     crowds: BTreeSet<(usize, Reverse<u64>, Host)>,
     count: usize,
-}
-
-// === impl Host ===
-
-impl Host {
-    pub(super) fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Self::Address(address.octets()),
-            IpAddr::V6(address) => {
-                let [a, b, c, d, e, f, g, h, ..] = address.octets();
-                Self::Network([a, b, c, d, e, f, g, h])
-            }
-        }
-    }
 }
 
 // === impl Strangers ===
@@ -95,13 +74,5 @@ mod tests {
         strangers.leave(host(1), 1);
         strangers.leave(host(2), 3);
         assert!(strangers.hosts.is_empty() && strangers.crowds.is_empty() && strangers.len() == 0);
-    }
-
-    #[test]
-    fn a_network_is_one_host_and_a_mapped_address_is_the_address() {
-        let of = |text: &str| Host::of(text.parse().expect("an address"));
-        assert_eq!(of("2001:db8:0:1::1"), of("2001:db8:0:1:ffff::2"));
-        assert_ne!(of("2001:db8:0:1::1"), of("2001:db8:0:2::1"));
-        assert_eq!(of("::ffff:10.0.0.1"), host(1));
     }
 }
