@@ -193,7 +193,7 @@ impl Handles {
 // === impl SqliteDatabase ===
 
 impl SqliteDatabase {
-    /// Opens it. Blocks.
+    /// Opens it; what waits for a thread on its behalf does so as a party of its own. Blocks.
     pub(crate) fn open(
         source: Source,
         executor: Executor,
@@ -210,8 +210,6 @@ impl SqliteDatabase {
         let log = Log::new(config.limits.wal_pages);
         let handles = Mutex::new(Handles { idle, ..Handles::default() });
         let occupant = Mutex::new(occupant);
-        // What waits for a thread on its behalf takes turns with what does for others.
-        let executor = executor.party();
         let shared = Shared { executor, turns, lanes, log, quota, source, config, copier, handles, occupant };
         Ok(Self { shared: Arc::new(shared), anchor: Mutex::new(anchor) })
     }

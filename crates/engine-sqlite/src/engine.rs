@@ -233,7 +233,7 @@ impl Inner {
                 (source, Some(self.occupancy.enter(&place, identity)?))
             }
         };
-        SqliteDatabase::open(source, self.executor.clone(), self.copier.clone(), occupant)
+        SqliteDatabase::open(source, self.executor.party(), self.copier.clone(), occupant)
     }
 
     fn memory(&self) -> Source {

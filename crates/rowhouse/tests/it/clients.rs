@@ -73,6 +73,16 @@ fn one_client_too_many_is_told_so_and_served_as_soon_as_there_is_room() {
 }
 
 #[test]
+fn thousands_of_half_open_sockets_do_not_delay_a_new_client_s_first_answer() {
+    let Some(python) = Python::find() else { return };
+    let home = Home::new();
+    let bounds = ["--set", "handshake_timeout=1h"];
+    let server = Server::start_on(Machine::alone(), &home, &bounds);
+    python.script("half_open.py", &[server.address()]);
+    server.stop();
+}
+
+#[test]
 fn a_hundred_first_requests_for_one_name_create_it_once_and_all_succeed() {
     let Some(python) = Python::find() else { return };
     let home = Home::new();

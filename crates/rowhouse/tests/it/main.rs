@@ -31,6 +31,7 @@ mod manager;
 mod manager_answers;
 mod notify;
 mod packaging;
+mod permits;
 mod room;
 mod run_time;
 mod scenarios;
