@@ -1,6 +1,7 @@
 //! Who is let in: the codec asks after the greeting (NULL) or once a peer has proved its key (CURVE).
 //!
-//! Invariant: a guest becomes a client here and nowhere earlier, so that who is not let in never is one.
+//! Invariant: a guest becomes a client once it has proved a key or, without one, has shaken hands to the
+//! end: a greeting is no client.
 use crate::curve::{AllowedClients, ClientKey, Clients, Security};
 use omq_proto::{
     AuthenticationResult, AuthenticationStatus, Authenticator, CurvePublicKey, CurveServerOptions,
@@ -33,6 +34,14 @@ pub(crate) trait Ticket {
 
     /// He has said who he is; `None` if he has to leave.
     fn admit(self, who: Option<String>) -> Option<Self::Place>;
+}
+
+/// A peer may come in.
+pub(crate) enum Welcome<T: Ticket> {
+    /// It is in.
+    In(Admission<T::Place>),
+    /// It is when the handshake ends.
+    Then(T, Identity),
 }
 
 /// A peer was let in.
@@ -93,7 +102,7 @@ impl Entrance {
         &self,
         peer: &MechanismPeerInfo,
         visitor: Visitor<T>,
-    ) -> Result<Admission<T::Place>, AuthenticationResult> {
+    ) -> Result<Welcome<T>, AuthenticationResult> {
         let Visitor { from, ticket } = visitor;
         let key = self.security.encrypts().then_some(peer.public_key);
         let listed = match &self.security {
@@ -111,8 +120,9 @@ impl Entrance {
             }
         };
         let identity = Identity { key, listed };
-        match ticket.admit(identity.who()) {
-            Some(place) => Ok(Admission { place, identity }),
+        let Some(who) = identity.who() else { return Ok(Welcome::Then(ticket, identity)) };
+        match ticket.admit(Some(who)) {
+            Some(place) => Ok(Welcome::In(Admission { place, identity })),
             // Told in time: its client keeps the request and connects again.
             None => Err(AuthenticationResult {
                 status: AuthenticationStatus::TemporaryFailure,
@@ -133,6 +143,20 @@ async fn refresh(allowed: &Arc<AllowedClients>) {
     let allowed = allowed.clone();
     // When the runtime ends it is not run, and neither is what asks.
     let _ended = tokio::task::spawn_blocking(move || allowed.refresh()).await;
+}
+
+// === impl Welcome ===
+
+impl<T: Ticket> Welcome<T> {
+    /// The handshake has ended; `None` if the peer has to leave.
+    pub(crate) fn ready(self) -> Option<Admission<T::Place>> {
+        match self {
+            Self::In(admission) => Some(admission),
+            Self::Then(ticket, identity) => {
+                ticket.admit(identity.who()).map(|place| Admission { place, identity })
+            }
+        }
+    }
 }
 
 // === impl Ticket ===

@@ -147,7 +147,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
         entrance: &Entrance,
     ) -> Result<Admission<T::Place>, TransportError> {
         let mut visitor = Some(visitor);
-        let mut admission = None;
+        let mut welcome = None;
         let mut read = 0;
         loop {
             self.flush().await?;
@@ -155,17 +155,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
             if let Some(request) = codec.take_authentication_request() {
                 let Some(visitor) = visitor.take() else { return Err(TransportError::Uninvited) };
                 let decision = entrance.decide(request.peer(), visitor).await;
-                let (answer, let_in) = match decision {
-                    Ok(let_in) => (AuthenticationResult::allow(), Some(let_in)),
-                    Err(answer) => (answer, None),
+                let answer = match decision {
+                    Ok(decided) => {
+                        welcome = Some(decided);
+                        AuthenticationResult::allow()
+                    }
+                    Err(answer) => answer,
                 };
                 let completed = codec.complete_authentication(answer);
-                admission = let_in;
                 // Who is refused is told so, as far as it listens.
                 self.flush().await?;
                 completed?;
             } else if codec.is_ready() {
-                return admission.ok_or(TransportError::Uninvited);
+                let welcome = welcome.ok_or(TransportError::Uninvited)?;
+                return welcome.ready().ok_or(TransportError::Crowded);
             } else if HANDSHAKE_BYTES_MAX <= read {
                 return Err(TransportError::TooLong);
             } else {

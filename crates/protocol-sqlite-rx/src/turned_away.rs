@@ -19,9 +19,9 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// How soon a client has to ask once it has shaken hands, and again once it was told. Closing at once
-/// would lose what it sends meanwhile; waiting for longer would keep others from being told.
-const AGAIN: Duration = Duration::from_secs(1);
+/// How long a client may take to shake hands, then to ask, and to ask again once it was told. Closing at
+/// once would lose what it sends meanwhile; waiting for longer would keep others from being told.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Shakes hands with one client too many, and tells it so when it asks for something.
 pub(crate) async fn turn_away(
@@ -31,7 +31,9 @@ pub(crate) async fn turn_away(
     shared: Arc<Shared>,
 ) -> Result<(), TransportError> {
     tune(&stream)?;
-    let (visitor, bounds) = (Visitor { from, ticket: word }, shared.bounds());
+    let visitor = Visitor { from, ticket: word };
+    let mut bounds = shared.bounds();
+    bounds.handshake_timeout = bounds.handshake_timeout.min(PATIENCE);
     let (mut transport, Admission { place: word, identity }) = tokio::select! {
         accepted = Transport::accept(stream, visitor, &shared.entrance, bounds) => accepted?,
         () = shared.context.drain.draining() => return Ok(()),
@@ -40,7 +42,7 @@ pub(crate) async fn turn_away(
         let request = tokio::select! {
             biased;
             () = shared.context.drain.draining() => break,
-            request = timeout(AGAIN, transport.receive()) => match request {
+            request = timeout(PATIENCE, transport.receive()) => match request {
                 Ok(request) => request?,
                 Err(_elapsed) => break,
             },
