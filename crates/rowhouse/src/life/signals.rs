@@ -229,3 +229,43 @@ impl Order {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use signal_hook::low_level::raise;
+    use std::time::Duration;
+    use tokio::time::timeout;
+
+    /// Its own process's signals: nextest runs each test in one of its own.
+    #[tokio::test]
+    async fn a_burst_before_anybody_hears_counts_signal_by_signal() {
+        let signals = Signals::install().expect("signals");
+        for _ in 0..1000 {
+            // Delivered when this returns.
+            raise(SIGUSR1).expect("sent");
+        }
+        raise(SIGUSR2).expect("sent");
+        (0..10).for_each(|_| raise(SIGHUP).expect("sent"));
+        let mut heard = signals.hear().expect("a thread");
+        let (mut raised, mut lowered, mut reloads) = (0, 0, 0);
+        while raised < 1000 || lowered < 1 || reloads < 1 {
+            match timeout(Duration::from_secs(60), heard.next()).await.expect("all are heard") {
+                Next::Obey(Arrived { order: Order::Raise, times, sender }) => {
+                    let own = i32::try_from(std::process::id()).expect("a process id");
+                    assert!(sender.process.is_none_or(|(pid, _)| pid == own), "{sender}");
+                    raised += times;
+                }
+                Next::Obey(Arrived { order: Order::Lower, times, .. }) => lowered += times,
+                Next::Reload(_) => reloads += 1,
+                Next::Stop(name) => panic!("nobody sent {name}"),
+            }
+        }
+        assert_eq!((raised, lowered), (1000, 1));
+        raise(SIGUSR2).expect("sent");
+        raise(SIGTERM).expect("sent");
+        assert_eq!(heard.stop().await, "SIGTERM");
+        heard.again("SIGTERM");
+        assert_eq!(heard.next().await, Next::Stop("SIGTERM"), "who asks to stop goes first");
+    }
+}
