@@ -8,6 +8,7 @@ use crate::tenant::{Counts, TenantKind, TenantStatus};
 use rowhouse_engine::EngineError;
 use rowhouse_types::{DatabaseName, Target};
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -63,8 +64,14 @@ impl Gateway {
             _ => self.shared.engine.list().await?,
         };
         // What is configured goes by the name it is configured under only.
-        let places: BTreeSet<_> = catalog.configured().map(|spec| spec.location.0.as_str()).collect();
-        names.retain(|name| !places.contains(self.shared.engine.locate(name).0.as_str()));
+        let engine = &self.shared.engine;
+        let listed = catalog.configured().filter_map(|spec| {
+            // Few are configured and very many are listed: looked at from this side.
+            let name: DatabaseName = Path::new(&spec.location.0).file_stem()?.to_str()?.parse().ok()?;
+            (engine.locate(&name) == spec.location).then_some(name)
+        });
+        let listed: BTreeSet<_> = listed.collect();
+        names.retain(|name| !listed.contains(name));
         names.extend(catalog.configured().filter_map(|spec| spec.target.name().cloned()));
         names.sort_unstable();
         names.dedup();

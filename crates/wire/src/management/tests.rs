@@ -1,4 +1,5 @@
 use super::*;
+use proptest::prelude::*;
 use serde::Serialize;
 use serde_json::json;
 
@@ -124,6 +125,32 @@ fn what_the_command_line_writes_the_server_reads() {
     assert_eq!(text(&plain), r#"{"limit":1}"#);
     let amount: Amount = std::num::NonZeroU32::MIN.into();
     assert_eq!(Amount::parse(text(&amount).as_bytes()).expect("valid"), amount);
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_body_says_what_comes_out_of_it_is_in_range(body in any::<Vec<u8>>()) {
+        read_both(&body);
+    }
+
+    #[test]
+    fn whatever_number_a_body_says_what_comes_out_of_it_is_in_range(
+        number in prop_oneof![any::<i64>().prop_map(|n| n.to_string()), any::<f64>().prop_map(|n| n.to_string())],
+        key in prop_oneof![Just("limit"), Just("amount"), Just("drain"), Just("reason")],
+    ) {
+        read_both(format!("{{\"{key}\":{number}}}").as_bytes());
+    }
+}
+
+fn read_both(body: &[u8]) {
+    match NewLimit::parse(body) {
+        Ok(new) => assert!(new.limit.get() <= MAX_LIMIT),
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+    match Amount::parse(body) {
+        Ok(amount) => assert!(amount.amount.get() <= MAX_LIMIT),
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
 }
 
 /// Every key of an object, in the order written, with those of objects within.
