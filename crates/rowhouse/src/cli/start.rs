@@ -6,6 +6,9 @@ use clap::{ArgAction, Args};
 use rowhouse::config::{ConfigError, Layers};
 use std::path::PathBuf;
 
+/// What whoever names a main port asks for, where nothing else says who is served.
+pub(super) const SERVED: &[(&str, &str)] = &[("tcp_address", "tcp://127.0.0.1:5000")];
+
 #[derive(Debug, Args)]
 pub(crate) struct Start {
     /// The main port, which HTTP will use [default: 9090]
@@ -79,12 +82,21 @@ pub(crate) struct Options {
 }
 
 impl Start {
-    /// Collects every layer: defaults, `--dev`, file, `.env`, environment, flags.
-    pub(crate) fn layers(&self) -> Result<Layers, ConfigError> {
+    /// The defaults of this command, as it is called.
+    fn beneath(&self) -> Layers {
         let mut layers = match self.program {
             Program::Rowhouse => Layers::new(),
             Program::Shibudb => shibudb::layers(),
         };
+        if self.port.is_some() {
+            layers.command("rowhouse start PORT", SERVED);
+        }
+        layers
+    }
+
+    /// Collects every layer: defaults, `--dev`, file, `.env`, environment, flags.
+    pub(crate) fn layers(&self) -> Result<Layers, ConfigError> {
+        let mut layers = self.beneath();
         self.options.over(&mut layers)?;
         for (key, value, name) in [("port", &self.port, "PORT"), ("client_limit", &self.limit, "LIMIT")] {
             if let Some(text) = value {
@@ -174,6 +186,21 @@ mod tests {
             ["--config", "--dev", "--no-auto-connect", "--no-auto-create", "--no-curvezmq", "--no-zap"];
         let more = more.into_iter().chain(["--set"]).map(str::to_owned);
         assert_eq!(known(), told.into_iter().chain(more).collect());
+    }
+
+    #[test]
+    fn a_main_port_alone_asks_for_a_listener_beneath_all_that_is_said() {
+        let address = |words: &[&str]| {
+            let words = [&["rowhouse", "start"], words].concat();
+            let Command::Start(start) = Cli::try_parse_from(words).expect("a command").command else {
+                panic!("start is start")
+            };
+            start.beneath().get("tcp_address").map(|(value, origin)| (value.to_string(), origin))
+        };
+        assert_eq!(address(&[]), None);
+        let (address, origin) = address(&["9090", "1000"]).expect("a listener");
+        assert_eq!(address, "\"tcp://127.0.0.1:5000\"");
+        assert_eq!(origin, Origin::Command("rowhouse start PORT"));
     }
 
     #[test]
