@@ -1,13 +1,19 @@
 //! `cargo xtask test`: sets up what the tests need and runs them all.
 //!
-//! nextest runs last, so that its summary ends the output. A test that cannot run here prints a line
-//! that begins with `SKIPPED:`, and panics instead when `CI` is `true`.
+//! Some tests of the binary run twice, the first time with each database in a process of its own.
+//! nextest's run of all of them is last, so that its summary ends the output. A test that cannot run
+//! here prints a line that begins with `SKIPPED:`, and panics instead when `CI` is `true`.
 
 use std::ffi::OsString;
 
 use anyhow::Result;
 
 use crate::{run, venv};
+
+/// The tests of the binary that run with each database in a process of its own too: where it matters in
+/// which process a database is, and not how fast.
+const ISOLATED: &str = "package(rowhouse) and binary(it) and not test(soak) and \
+    test(/^(backups|compatible|crash|faults|files|hostile_files|shutdown)::/)";
 
 /// Arguments of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -34,7 +40,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         run::run(doc.env("ROWHOUSE_TEST_PYTHON", &python))?;
         loom(None)?;
     }
-    let mut nextest = nextest(if run::in_ci() { "ci" } else { "default" })?;
+    let profile = if run::in_ci() { "ci" } else { "default" };
+    if args.nextest.is_empty() {
+        let mut isolated = nextest(profile)?;
+        isolated.args(["--filterset", ISOLATED]).env("ROWHOUSE_TEST_ISOLATION", "process");
+        run::run(isolated.env("ROWHOUSE_TEST_PYTHON", &python))?;
+    }
+    let mut nextest = nextest(profile)?;
     run::run(nextest.args(&args.nextest).env("ROWHOUSE_TEST_PYTHON", &python))
 }
 
