@@ -291,6 +291,9 @@ impl Gateway {
     }
 }
 
+/// How often housekeeping is done at least, however long connections may stay unused.
+const HOUSE_EVERY: Duration = Duration::from_secs(15);
+
 /// How often the databases there are, are counted.
 const COUNT_EVERY: Duration = Duration::from_secs(60);
 
@@ -302,7 +305,7 @@ async fn keep_house(gateway: Weak<Shared>) {
     let housekeeping = async {
         loop {
             let Some(shared) = gateway.upgrade() else { return };
-            let every = shared.book.all().idle_timeout / 2;
+            let every = (shared.book.all().idle_timeout / 2).min(HOUSE_EVERY);
             if counted.is_none_or(|at| COUNT_EVERY <= at.elapsed()) {
                 // Nobody waits for it: a failure is told to who asks for the names.
                 drop(Gateway { shared: shared.clone() }.known().await);

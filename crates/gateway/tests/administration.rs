@@ -314,6 +314,22 @@ async fn a_pause_returns_when_what_runs_has_ended_and_holds_newcomers_until_resu
     drop(held);
     pausing.await.expect("paused");
     assert!((&mut newcomer).now_or_never().is_none());
+#[tokio::test(start_paused = true)]
+async fn a_shorter_idle_timeout_holds_soon_however_long_the_former_was() {
+    let house = house(Limits { idle_timeout: Duration::from_secs(24 * 3600), ..limits() }).await;
+    let target = Target::Default;
+    drop(join_all((0..2).map(|_| house.session(&target))).await);
+    tokio::task::yield_now().await;
+    let short = Limits { idle_timeout: Duration::from_millis(1), ..limits() };
+    house.gateway.set_defaults(short).expect("changes");
+    // How long something was idle is a matter of the system's clock.
+    let idle = std::time::Instant::now();
+    while idle.elapsed() < Duration::from_millis(2) {}
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let _two = join_all((0..2).map(|_| house.session(&target))).await;
+    assert_eq!(house.fake.tally().connected, 3, "one of the two was closed");
+}
+
     let report = house.gateway.inspect(&target).await.expect("there");
     assert_eq!((report.paused, report.waiting), (true, 1));
     // Who waits holds no place: others may have it.
