@@ -155,6 +155,11 @@ impl Tenant {
         self.notices.send_replace(true);
     }
 
+    /// Lets its sessions be: it was not to end after all.
+    pub(crate) fn go_on(&self) {
+        self.notices.send_replace(false);
+    }
+
     /// Says when limits change, and whether its sessions are to end.
     pub(crate) fn notices(&self) -> watch::Receiver<bool> {
         self.notices.subscribe()

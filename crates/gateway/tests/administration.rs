@@ -3,13 +3,14 @@ use futures::future::join_all;
 use futures::{FutureExt, StreamExt};
 use rowhouse_engine::{EngineError, Location, Options, SqlPolicy};
 use rowhouse_gateway::{
-    Action, AdminError, Catalog, Cause, Change, ConnectError, DatabaseLimits, Dynamic, Gateway, Interface,
-    Journal, Limits, LimitsPatch, Parts, Patch, Query, Removal, Session, Silent, Spec,
+    Action, AdminError, Catalog, Cause, Change, ConnectError, DatabaseLimits, Dynamic, Event, Gateway,
+    Interface, Journal, Limits, LimitsPatch, Observer, Parts, Patch, Query, Removal, Session, Spec,
 };
 use rowhouse_testing::Fake;
 use rowhouse_types::{DatabaseName, ErrorCode, Reportable, Request, Target};
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -17,6 +18,21 @@ struct House {
     fake: Fake,
     gateway: Gateway,
     journal: Journal,
+    heard: Arc<Heard>,
+}
+
+/// What observers were told.
+#[derive(Debug, Default)]
+struct Heard {
+    dropped: AtomicU32,
+}
+
+impl Observer for Heard {
+    fn observe(&self, event: &Event<'_>) {
+        if let Event::DatabaseDropped { .. } = event {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 fn name(name: &str) -> DatabaseName {
@@ -39,7 +55,7 @@ fn limits() -> Limits {
     Limits { max_connections: n(4), ..Limits::default() }
 }
 
-async fn start(fake: &Fake, journal: &Journal, limits: Limits) -> Gateway {
+async fn start(fake: &Fake, journal: &Journal, (limits, heard): (Limits, Arc<Heard>)) -> Gateway {
     let configured = [
         Spec { target: Target::Default, location: Location("default".into()) },
         Spec { target: named("configured"), location: Location("configured".into()) },
@@ -47,7 +63,7 @@ async fn start(fake: &Fake, journal: &Journal, limits: Limits) -> Gateway {
     let parts = Parts {
         catalog: Catalog::new(configured, Dynamic::Create).expect("valid"),
         engine: Arc::new(fake.clone()),
-        observer: Arc::new(Silent),
+        observer: heard,
         limits,
         journal: journal.clone(),
     };
@@ -56,8 +72,9 @@ async fn start(fake: &Fake, journal: &Journal, limits: Limits) -> Gateway {
 
 async fn house(limits: Limits) -> House {
     let (fake, journal) = (Fake::default(), Journal::in_memory());
-    let gateway = start(&fake, &journal, limits).await;
-    House { fake, gateway, journal }
+    let heard = Arc::<Heard>::default();
+    let gateway = start(&fake, &journal, (limits, heard.clone())).await;
+    House { fake, gateway, journal, heard }
 }
 
 async fn run(session: &mut Session, sql: &str) {
@@ -204,7 +221,7 @@ async fn limits_are_the_name_s_over_evictions_and_restarts() {
     house.gateway.evict(&target, &cause()).await.expect("idle");
     assert_eq!(house.gateway.limits_of(&target), expected);
     house.gateway.shut_down().await;
-    let gateway = start(&house.fake, &house.journal, limits()).await;
+    let gateway = start(&house.fake, &house.journal, (limits(), house.heard.clone())).await;
     assert_eq!(gateway.limits_of(&target), expected);
     let _session = gateway.connect(&target, None).await.expect("connects");
     assert_eq!(house.fake.bound_of("a"), Some(1 << 20));
@@ -297,6 +314,22 @@ async fn a_database_full_of_sessions_and_waiters_does_not_hold_up_another() {
     assert_eq!(started.elapsed(), Duration::ZERO, "nothing was waited for");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_shorter_idle_timeout_holds_soon_however_long_the_former_was() {
+    let house = house(Limits { idle_timeout: Duration::from_secs(24 * 3600), ..limits() }).await;
+    let target = Target::Default;
+    drop(join_all((0..2).map(|_| house.session(&target))).await);
+    tokio::task::yield_now().await;
+    let short = Limits { idle_timeout: Duration::from_millis(1), ..limits() };
+    house.gateway.set_defaults(short).expect("changes");
+    // How long something was idle is a matter of the system's clock.
+    let idle = std::time::Instant::now();
+    while idle.elapsed() < Duration::from_millis(2) {}
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let _two = join_all((0..2).map(|_| house.session(&target))).await;
+    assert_eq!(house.fake.tally().connected, 3, "one of the two was closed");
+}
+
 // --- pause and resume
 
 #[tokio::test(start_paused = true)]
@@ -314,22 +347,6 @@ async fn a_pause_returns_when_what_runs_has_ended_and_holds_newcomers_until_resu
     drop(held);
     pausing.await.expect("paused");
     assert!((&mut newcomer).now_or_never().is_none());
-#[tokio::test(start_paused = true)]
-async fn a_shorter_idle_timeout_holds_soon_however_long_the_former_was() {
-    let house = house(Limits { idle_timeout: Duration::from_secs(24 * 3600), ..limits() }).await;
-    let target = Target::Default;
-    drop(join_all((0..2).map(|_| house.session(&target))).await);
-    tokio::task::yield_now().await;
-    let short = Limits { idle_timeout: Duration::from_millis(1), ..limits() };
-    house.gateway.set_defaults(short).expect("changes");
-    // How long something was idle is a matter of the system's clock.
-    let idle = std::time::Instant::now();
-    while idle.elapsed() < Duration::from_millis(2) {}
-    tokio::time::sleep(Duration::from_secs(60)).await;
-    let _two = join_all((0..2).map(|_| house.session(&target))).await;
-    assert_eq!(house.fake.tally().connected, 3, "one of the two was closed");
-}
-
     let report = house.gateway.inspect(&target).await.expect("there");
     assert_eq!((report.paused, report.waiting), (true, 1));
     // Who waits holds no place: others may have it.
@@ -365,6 +382,23 @@ async fn a_pause_that_cannot_be_had_in_time_changes_nothing() {
     drop(held);
     let recorded = house.recorded(Action::Pause).await;
     assert!(recorded[0].2.as_ref().is_err_and(|why| why.starts_with("database_busy")), "{recorded:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_somebody_resumed_meanwhile_is_told_and_recorded_so() {
+    let house = house(limits()).await;
+    let (target, by) = (named("a"), cause());
+    let held = house.session(&target).await;
+    let mut pausing = Box::pin(house.gateway.pause(&target, Duration::from_secs(60), &by));
+    assert!((&mut pausing).now_or_never().is_none());
+    assert!(house.gateway.resume(&target, &by));
+    drop(held);
+    let refused = pausing.await.expect_err("it is not paused");
+    assert_eq!(refused.to_string(), "the database was resumed meanwhile");
+    drop(house.session(&target).await);
+    assert_eq!(house.recorded(Action::Resume).await, [(None, None, Ok(()))]);
+    let recorded = house.recorded(Action::Pause).await;
+    assert!(recorded.iter().all(|(_, _, result)| result.is_err()), "{recorded:?}");
 }
 
 // --- create, drop, evict, checkpoint
@@ -433,6 +467,33 @@ async fn a_drop_waits_for_sessions_and_gives_up_or_ends_them_as_it_is_told() {
     let (dropped, ()) = tokio::join!(dropping, ending);
     dropped.expect("drops");
     assert_eq!(house.fake.tally().open, 2, "the configured ones");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_database_that_could_not_be_dropped_serves_on() {
+    let house = house(limits()).await;
+    let target = named("a");
+    let _held = house.session(&target).await;
+    let forced = Removal { patience: Duration::from_secs(1), force: true };
+    let refused = house.gateway.drop_database(&name("a"), forced, &cause()).await.expect_err("one holds on");
+    assert!(matches!(refused, AdminError::StillInUse { sessions: 1, .. }), "{refused:?}");
+    let session = house.session(&target).await;
+    assert!(!session.is_ended());
+    house.gateway.once_more(&session, None).await.expect("it is served");
+}
+
+#[tokio::test]
+async fn what_is_dropped_is_told_so_even_if_its_limits_cannot_be_forgotten_on_disk() {
+    let house = house(limits()).await;
+    let target = named("a");
+    drop(house.session(&target).await);
+    house.set(&target, LimitsPatch::sessions(n(1))).await.expect("changes");
+    // As one that cannot be written.
+    house.journal.close().await;
+    let dropped = house.gateway.drop_database(&name("a"), Removal::default(), &cause()).await;
+    assert!(matches!(dropped, Err(AdminError::NotKept(_))), "{dropped:?}");
+    assert!(matches!(house.gateway.inspect(&target).await, Err(AdminError::NotFound)));
+    assert_eq!(house.heard.dropped.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test]

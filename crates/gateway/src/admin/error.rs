@@ -38,6 +38,9 @@ pub enum AdminError {
         /// How long was waited for them.
         waited: Duration,
     },
+    /// It was to be paused, and somebody resumed it before its requests had ended.
+    #[error("the database was resumed meanwhile")]
+    Resumed,
     /// It is being dropped.
     #[error("the database is being dropped")]
     BeingDropped,
@@ -86,7 +89,9 @@ impl Reportable for AdminError {
             | Self::Invalid(_)
             | Self::Refused(_)
             | Self::TooMany { .. } => ErrorKind::User,
-            Self::InUse { .. } | Self::StillInUse { .. } | Self::BeingDropped => ErrorKind::Overloaded,
+            Self::InUse { .. } | Self::StillInUse { .. } | Self::Resumed | Self::BeingDropped => {
+                ErrorKind::Overloaded
+            }
             Self::Engine(source) => source.kind(),
             Self::NotKept(_) => ErrorKind::Engine,
             Self::ShuttingDown => ErrorKind::ShuttingDown,
@@ -99,7 +104,7 @@ impl Reportable for AdminError {
             Self::Exists => ErrorCode::NameTaken,
             Self::NotByName => ErrorCode::CreationNotAllowed,
             Self::Configured { .. } => ErrorCode::DatabaseConfigured,
-            Self::InUse { .. } | Self::StillInUse { .. } => ErrorCode::DatabaseBusy,
+            Self::InUse { .. } | Self::StillInUse { .. } | Self::Resumed => ErrorCode::DatabaseBusy,
             Self::BeingDropped => ErrorCode::DatabaseUnavailable,
             Self::TooMany { .. } => ErrorCode::QueueFull,
             Self::Invalid(_) | Self::Refused(_) => ErrorCode::LimitRefused,
@@ -119,6 +124,7 @@ impl Reportable for AdminError {
             Self::StillInUse { .. } => {
                 "end their transactions and try again, wait for longer, or let their sessions be ended"
             }
+            Self::Resumed => "pause it again, if it is still to be paused",
             Self::BeingDropped => "try again when that is over",
             Self::TooMany { .. } => "resume some, or give some the limits of all databases back",
             Self::NotKept(_) => "look at the disk of the data directory, and do it again",

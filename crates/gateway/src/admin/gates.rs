@@ -114,9 +114,26 @@ impl Gates {
         Some(!std::mem::replace(&mut gate.paused, true))
     }
 
-    /// Resumes it. False if it was not paused.
-    pub(crate) fn resume(&self, target: &Target) -> bool {
-        self.open(target, |gate| std::mem::replace(&mut gate.paused, false))
+    /// Resumes it, and does what else belongs to that before anybody can pause it again. False if it was
+    /// not paused.
+    pub(crate) fn resume(&self, target: &Target, then: impl FnOnce()) -> bool {
+        self.open(target, |gate| {
+            let was_paused = std::mem::replace(&mut gate.paused, false);
+            if was_paused {
+                then();
+            }
+            was_paused
+        })
+    }
+
+    /// Does something if it is paused, before anybody can resume it. False if it is not.
+    pub(crate) fn while_paused(&self, target: &Target, then: impl FnOnce()) -> bool {
+        let gates = self.gates();
+        let is_paused = gates.get(target).is_some_and(|gate| gate.paused);
+        if is_paused {
+            then();
+        }
+        is_paused
     }
 
     /// Keeps everybody out until the fence is dropped. `None` if there is one already, or as many gates
@@ -188,11 +205,11 @@ mod tests {
         let mut passing = Box::pin(gates.pass(&target, soon(), 1));
         assert!((&mut passing).now_or_never().is_none());
         assert_eq!(gates.pass(&target, soon(), 1).await, Err(Shut::Crowded(1)));
-        assert!(gates.resume(&target));
+        assert!(gates.resume(&target, || ()));
         assert!((&mut passing).now_or_never().is_none(), "still fenced");
         drop(fence);
         assert_eq!(passing.now_or_never(), Some(Ok(())));
-        assert!(!gates.resume(&target));
+        assert!(!gates.resume(&target, || panic!("it is not paused")));
         assert!(!gates.is_any_shut());
     }
 

@@ -1,6 +1,6 @@
 //! What is done to a database as a whole.
 use super::error::AdminError;
-use super::gates::GATES_MAX;
+use super::gates::{Fence, GATES_MAX};
 use crate::catalog::Resolution;
 use crate::event::Event;
 use crate::gateway::{Gateway, Shared};
@@ -39,7 +39,7 @@ impl Gateway {
     pub async fn create(&self, name: &DatabaseName, cause: &Cause) -> Result<(), AdminError> {
         let target = Target::Named(name.clone());
         let created = self.make(name, &target).await;
-        self.record(Action::CreateDatabase, &target, cause, &created);
+        self.record(Action::CreateDatabase, &target, cause, created.as_ref().copied());
         created
     }
 
@@ -51,7 +51,9 @@ impl Gateway {
     ///
     /// # Errors
     ///
-    /// When its sessions do not end and are not to be ended, or it is configured.
+    /// When its sessions do not end and are not to be ended, or it is configured. With
+    /// [`AdminError::NotKept`] it is dropped, and its limits hold for the next one of its name that there
+    /// is after a restart.
     ///
     /// # Cancel safety
     ///
@@ -66,11 +68,10 @@ impl Gateway {
         let removing = async move {
             let target = Target::Named(name.clone());
             let removed = this.remove(&name, &target, how).await;
-            this.record(Action::DropDatabase, &target, &cause, &removed);
-            if removed.is_ok() {
-                this.tell(&Event::DatabaseDropped { database: &name, cause: &cause });
-            }
-            removed
+            this.record(Action::DropDatabase, &target, &cause, removed.as_ref().map(drop));
+            let _fence = removed?;
+            this.tell(&Event::DatabaseDropped { database: &name, cause: &cause });
+            this.forget_own(&target).await
         };
         self.shared.tasks.spawn(removing).await.unwrap_or(Err(AdminError::ShuttingDown))
     }
@@ -83,7 +84,7 @@ impl Gateway {
     /// When somebody uses it, or it is configured.
     pub async fn evict(&self, target: &Target, cause: &Cause) -> Result<(), AdminError> {
         let evicted = self.close_idle(target).await;
-        self.record(Action::Evict, target, cause, &evicted);
+        self.record(Action::Evict, target, cause, evicted.as_ref().copied());
         evicted
     }
 
@@ -94,24 +95,24 @@ impl Gateway {
     ///
     /// # Errors
     ///
-    /// When they have not ended within `patience`. Then it is not paused.
+    /// When they have not ended within `patience`, or somebody resumed it before. Then it is not paused.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future leaves it paused.
     pub async fn pause(&self, target: &Target, patience: Duration, cause: &Cause) -> Result<(), AdminError> {
-        let paused = self.hold(target, patience).await;
-        self.record(Action::Pause, target, cause, &paused);
-        paused
+        let held = self.hold(target, patience).await;
+        let record = |ended: Result<(), &AdminError>| self.record(Action::Pause, target, cause, ended);
+        let paused = held.and_then(|()| match self.shared.gates.while_paused(target, || record(Ok(()))) {
+            true => Ok(()),
+            false => Err(AdminError::Resumed),
+        });
+        paused.inspect_err(|error| record(Err(error)))
     }
 
     /// Lets the requests of a paused database go on. False if it was not paused.
     pub fn resume(&self, target: &Target, cause: &Cause) -> bool {
-        let resumed = self.shared.gates.resume(target);
-        if resumed {
-            self.record(Action::Resume, target, cause, &Ok(()));
-        }
-        resumed
+        self.shared.gates.resume(target, || self.record(Action::Resume, target, cause, Ok(())))
     }
 
     /// Moves what was committed from a database's log to where it belongs. There is nothing to move of
@@ -122,7 +123,7 @@ impl Gateway {
     /// When somebody reads for long, or the disk fails.
     pub async fn checkpoint(&self, target: &Target, cause: &Cause) -> Result<(), AdminError> {
         let moved = self.shorten_log(target).await;
-        self.record(Action::Checkpoint, target, cause, &moved);
+        self.record(Action::Checkpoint, target, cause, moved.as_ref().copied());
         moved
     }
 
@@ -138,9 +139,10 @@ impl Gateway {
         Ok(())
     }
 
-    async fn remove(&self, name: &DatabaseName, target: &Target, how: Removal) -> Result<(), AdminError> {
+    /// Removes it, and keeps everybody out for as long as the fence is there.
+    async fn remove(&self, name: &DatabaseName, target: &Target, how: Removal) -> Result<Fence, AdminError> {
         self.check_by_name(target, "dropped")?;
-        let Some(_fence) = self.shared.gates.fence(target) else { return Err(AdminError::BeingDropped) };
+        let Some(fence) = self.shared.gates.fence(target) else { return Err(AdminError::BeingDropped) };
         let engine = &self.shared.engine;
         let location = engine.locate(name);
         if engine.probe(&location).await? == Presence::Absent {
@@ -153,15 +155,15 @@ impl Gateway {
                 return Err(error);
             }
             tenant.end();
-            none_left(&tenant, LETTING_GO).await?;
+            none_left(&tenant, LETTING_GO).await.inspect_err(|_| tenant.go_on())?;
         }
         self.shared.registry.doom(name).await;
         engine.destroy(&location).await?;
         self.shared.registry.forget(target);
         self.shared.past.forget(target);
         self.shared.known.removed();
-        self.shared.gates.resume(target);
-        self.forget_own(target).await
+        self.shared.gates.resume(target, || ());
+        Ok(fence)
     }
 
     async fn close_idle(&self, target: &Target) -> Result<(), AdminError> {
@@ -188,7 +190,7 @@ impl Gateway {
         let Some(tenant) = self.tenant(target) else { return Ok(()) };
         let held = none_left(&tenant, patience).await;
         if held.is_err() && is_new {
-            gates.resume(target);
+            gates.resume(target, || ());
         }
         held
     }
@@ -234,10 +236,10 @@ impl Gateway {
         }
     }
 
-    fn record(&self, action: Action, target: &Target, cause: &Cause, ended: &Result<(), AdminError>) {
+    fn record(&self, action: Action, target: &Target, cause: &Cause, ended: Result<(), &AdminError>) {
         let entry = Entry {
             database: Some(target.clone()),
-            result: ended.as_ref().copied().map_err(super::change::told),
+            result: ended.map_err(super::change::told),
             ..Entry::of(action, cause.clone())
         };
         // It is on its way, and who asked need not wait for it.

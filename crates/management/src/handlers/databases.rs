@@ -179,7 +179,7 @@ pub(crate) async fn evict(
 #[utoipa::path(post, path = "/databases/{name}/pause", params(("name" = String, Path, description = "Its name")), responses(
     (status = 200, body = Done),
     (status = 404, body = Failed, description = "There is no such database"),
-    (status = 409, body = Failed, description = "Its requests did not end in time: it is not paused"),
+    (status = 409, body = Failed, description = "Its requests did not end in time, or it was resumed meanwhile: it is not paused"),
     (status = 415, body = Failed, description = "The body is not said to be JSON"),
 ))]
 pub(crate) async fn pause(
@@ -317,6 +317,7 @@ impl From<AdminError> for Problem {
             | AdminError::Configured { .. }
             | AdminError::InUse { .. }
             | AdminError::StillInUse { .. }
+            | AdminError::Resumed
             | AdminError::BeingDropped
             | AdminError::TooMany { .. } => StatusCode::CONFLICT,
             AdminError::Engine(_) | AdminError::NotKept(_) | AdminError::ShuttingDown => {
