@@ -160,10 +160,13 @@ impl Ledger {
         first
     }
 
-    /// What was taken is safe. Whether writing had failed before.
-    pub(super) fn written(&self) -> bool {
+    /// What was taken is safe but for the rest, which is put back. Whether writing had failed before.
+    pub(super) fn written(&self, rest: Vec<Waiting>) -> bool {
         let mut state = self.state();
         state.in_hand = 0;
+        if let Place::Disk(waiting) = &mut state.place {
+            rest.into_iter().rev().for_each(|one| waiting.push_front(one));
+        }
         state.counts.commits += 1;
         std::mem::take(&mut state.is_failing)
     }

@@ -120,20 +120,20 @@ impl Writer {
         }
     }
 
-    /// Makes a batch safe; the numbers of its entries, 0 for what is none.
+    /// Makes a batch safe, or finds that its beginning is; the numbers of the entries that are safe, 0 for
+    /// what is none.
     async fn write(&mut self, batch: &[Waiting]) -> Result<Vec<u64>, JournalError> {
-        let mut ids = self.reconnect(batch).await?;
-        let rest = &batch[ids.len()..];
-        if rest.is_empty() {
-            return Ok(ids);
+        let found = self.reconnect(batch).await?;
+        if !found.is_empty() {
+            // Told before anything else is tried, which may fail: then this would be tried with it.
+            return Ok(found);
         }
-        let (draft, more) = self.draft(rest);
-        self.tried = rest.len();
+        let (draft, ids) = self.draft(batch);
+        self.tried = batch.len();
         let connection = &mut **self.connection.as_mut().expect("just made");
         let anchor = commit(connection, &draft, (self.anchor, self.parts.keep.get().into())).await;
         self.anchor = anchor.map_err(JournalError::Unwritable)?;
         self.head = draft.head;
-        ids.extend(more);
         Ok(ids)
     }
 
@@ -177,8 +177,9 @@ impl Writer {
         (draft, ids)
     }
 
-    fn succeeded(&mut self, batch: Vec<Waiting>, ids: &[u64]) {
-        let had_failed = self.ledger.written();
+    fn succeeded(&mut self, mut batch: Vec<Waiting>, ids: &[u64]) {
+        let rest = batch.split_off(ids.len());
+        let had_failed = self.ledger.written(rest);
         for (waiting, id) in batch.into_iter().zip(ids) {
             // Nobody may wait any more.
             let _unread = waiting.tell.map(|tell| tell.send(Ok(*id)));

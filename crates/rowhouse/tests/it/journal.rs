@@ -359,6 +359,26 @@ async fn a_commit_that_failed_after_it_took_effect_is_not_repeated() {
 }
 
 #[tokio::test]
+async fn what_took_effect_is_not_repeated_when_what_came_after_it_fails() {
+    let place = Place::new();
+    let database = Failing::new(place.database().await);
+    let journal = Journal::open(database.clone(), place.parts(1000)).await.unwrap();
+    record(&journal, 2).await;
+    database.fault(Some(Fault::AfterCommit));
+    journal.record(change(3)).await.expect_err("nobody can tell");
+    database.fault(Some(Fault::Full));
+    journal.record(change(4)).await.expect_err("the disk is full");
+    database.fault(None);
+    assert_eq!(journal.record(change(5)).await.unwrap(), 5);
+    assert_eq!(journal.verify().await.unwrap().entries, 5);
+    assert_eq!(journal.counts().entries[&(Action::ClientLimit, Interface::Http, Verdict::Applied)], 5);
+    journal.close().await;
+    let journal = place.open().await;
+    assert_eq!(journal.counts().entries[&(Action::ClientLimit, Interface::Http, Verdict::Applied)], 5);
+    journal.close().await;
+}
+
+#[tokio::test]
 async fn what_waits_when_the_disk_stays_full_is_told_lost_at_the_end() {
     let place = Place::new();
     let database = Failing::new(place.database().await);
