@@ -1,11 +1,12 @@
 //! Signals: taken from the first line of `main` on, remembered until the server is ready, and counted.
 //!
 //! Invariants: from [`Signals::install`] on, none of the signals taken ends the process by itself. Every
-//! delivery of `SIGUSR1` and `SIGUSR2` counts: a byte in a pipe for each, so that a burst is not one.
+//! delivery of `SIGUSR1` and `SIGUSR2` counts: a byte in a pipe for each, so that a burst is not one. Who
+//! asks to stop is heard however many orders wait to be obeyed.
 use rustix::fs::{OFlags, fcntl_setfl};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::SignalsInfo;
-use signal_hook::iterator::exfiltrator::WithOrigin;
+use signal_hook::iterator::exfiltrator::{SignalOnly, WithOrigin};
 use signal_hook::low_level::pipe;
 use signal_hook::low_level::siginfo::Origin;
 use std::fmt;
@@ -22,6 +23,7 @@ const STOPS: usize = 2;
 /// The signals this process takes, with their senders.
 #[derive(Debug)]
 pub struct Signals {
+    stopping: SignalsInfo<SignalOnly>,
     arriving: SignalsInfo<WithOrigin>,
     raises: Deliveries,
     lowers: Deliveries,
@@ -92,39 +94,40 @@ impl Signals {
     pub fn install() -> io::Result<Self> {
         // Before what wakes the reader: the bytes of a signal are there when it is heard.
         let (raises, lowers) = (Deliveries::count(SIGUSR1)?, Deliveries::count(SIGUSR2)?);
-        let taken = [SIGUSR1, SIGUSR2, SIGHUP, SIGTERM, SIGINT];
-        Ok(Self { arriving: SignalsInfo::with_exfiltrator(taken, WithOrigin::default())?, raises, lowers })
+        let arriving = SignalsInfo::with_exfiltrator([SIGUSR1, SIGUSR2, SIGHUP], WithOrigin::default())?;
+        Ok(Self { stopping: SignalsInfo::new([SIGTERM, SIGINT])?, arriving, raises, lowers })
     }
 
-    /// Hears what has come and what will come, on a thread of its own that lives as long as the process.
+    /// Hears what has come and what will come, on threads of its own that live as long as the process.
     ///
     /// # Errors
     ///
-    /// When there can be no thread.
+    /// When there can be no threads.
     pub fn hear(mut self) -> io::Result<Heard> {
         let (stop, stops) = mpsc::channel(STOPS);
         let (order, orders) = mpsc::channel(ORDERS);
         // One that has not begun yet reads all that was edited until it does.
         let (reload, reloads) = mpsc::channel(1);
+        // By itself: the other one waits while nobody obeys.
+        thread::Builder::new().name("rowhouse-stop".to_owned()).spawn(move || {
+            for signal in self.stopping.forever() {
+                // When it is full, the second is on its way already.
+                let _full = stop.try_send(if signal == SIGTERM { "SIGTERM" } else { "SIGINT" });
+            }
+        })?;
         thread::Builder::new().name("rowhouse-signal".to_owned()).spawn(move || {
             for origin in self.arriving.forever() {
                 let sender = Sender::of(&origin);
                 let (asked, times) = match origin.signal {
                     SIGUSR1 => (Order::Raise, self.raises.take()),
                     SIGUSR2 => (Order::Lower, self.lowers.take()),
-                    SIGHUP => {
+                    _hangup => {
                         let _full = reload.try_send(sender);
-                        continue;
-                    }
-                    signal => {
-                        // When it is full, the second is on its way already.
-                        let _full = stop.try_send(if signal == SIGTERM { "SIGTERM" } else { "SIGINT" });
                         continue;
                     }
                 };
                 let arrived = Arrived { order: asked, times, sender };
                 if times != 0 && order.blocking_send(arrived).is_err() {
-                    // Nobody obeys any more, but the second that asks to stop is still heard.
                     tracing::debug!(?asked, "signal not obeyed: the server is stopping");
                 }
             }
@@ -267,5 +270,19 @@ mod tests {
         assert_eq!(heard.stop().await, "SIGTERM");
         heard.again("SIGTERM");
         assert_eq!(heard.next().await, Next::Stop("SIGTERM"), "who asks to stop goes first");
+    }
+
+    #[tokio::test]
+    async fn who_asks_to_stop_is_heard_however_much_nobody_obeys() {
+        let mut heard = Signals::install().expect("signals").hear().expect("a thread");
+        while heard.orders.len() < ORDERS {
+            raise(SIGUSR1).expect("sent");
+            raise(SIGUSR2).expect("sent");
+        }
+        // Whatever the thread does with one more, it does it now.
+        (0..100).for_each(|_| raise(SIGUSR1).expect("sent"));
+        raise(SIGTERM).expect("sent");
+        let stopped = timeout(Duration::from_secs(60), heard.stop()).await;
+        assert_eq!(stopped, Ok("SIGTERM"));
     }
 }
