@@ -161,7 +161,11 @@ impl Peer {
                 Claim::Run(flight) => self.run(work, Some(flight)).await?,
                 Claim::Join(joined) => self.join(joined).await?,
                 Claim::Answer(flight, outcome) => self.adopt(flight, outcome),
-                Claim::Lost => return self.refuse(envelope, &error::transaction_lost()).await,
+                Claim::Lost => {
+                    let refused = self.refuse(envelope, &error::transaction_lost()).await;
+                    connection(&mut self.connection).place.idle();
+                    return refused;
+                }
             }
         } else {
             let flight = self.shared.resends.begin(key, self.session.in_transaction());

@@ -150,6 +150,7 @@ async fn who_is_closed_by_an_operator_loses_his_transaction_and_is_not_told_othe
     let mut second = connect(&python, &running);
     second.send(&endless);
     assert_eq!(second.receive()["error"]["code"], "transaction_lost");
+    until("it is idle again", || matches!(only(&running).doing, Doing::Idle(_))).await;
     assert_eq!(second.rows("", "SELECT count(*) FROM t"), json!([[0]]));
     second.rows("", "INSERT INTO t VALUES (2)");
     // A transaction that is idle is rolled back as well.
