@@ -60,7 +60,8 @@ pub const OPTIONS: &[Opt] = &[
     opt("port", Kind::Integer(0, 65535), "9090", "The main port, which HTTP will use; 0 means any free one."),
     opt(
         "client_limit",
-        Kind::Integer(1, 1_000_000),
+        // All that the limit takes while the server runs.
+        Kind::Integer(1, rowhouse_gateway::Change::LIMIT_MAX as u64),
         "1000",
         "The most clients connected at once, over all listeners.",
     )

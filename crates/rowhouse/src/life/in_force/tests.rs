@@ -159,6 +159,8 @@ fn a_limit_changed_elsewhere_is_told_and_survives_a_reload() {
     assert_eq!(keys(&editor.reload().expect("valid").changed), ["drain_timeout"]);
     assert_eq!(editor.elsewhere.load(Ordering::Relaxed), 600);
     editor.edit("client_limit = 700\ndrain_timeout = '1s'\n");
+    editor.elsewhere.store(rowhouse_gateway::Change::LIMIT_MAX, Ordering::Relaxed);
+    assert_eq!(editor.told("client_limit").0, json!(rowhouse_gateway::Change::LIMIT_MAX));
     assert_eq!(keys(&editor.reload().expect("valid").changed), ["client_limit"]);
     assert_eq!(editor.elsewhere.load(Ordering::Relaxed), 700);
 }
