@@ -1,9 +1,9 @@
 //! How a change of the configuration takes effect in a running server.
 use super::LogLevel;
-use super::in_force::{Applied, Effect, Unchanged};
+use super::in_force::{Effect, Unchanged};
 use crate::compose::timeouts;
 use crate::config::Config;
-use rowhouse_gateway::{Cause, Change as Limit, Clients, Gateway};
+use rowhouse_gateway::{Cause, Change as Limit, Clients, Gateway, Recording};
 use rowhouse_protocol_sqlite_rx::Patience;
 use serde_json::Value as Json;
 
@@ -17,10 +17,26 @@ pub(crate) struct Effects {
 }
 
 impl Effect for Effects {
-    fn apply(&self, (before, after): (&Config, &Config), cause: &Cause) -> Applied {
-        let mut applied = Applied::default();
+    fn limit(
+        &self,
+        (before, after): (&Config, &Config),
+        cause: &Cause,
+    ) -> Result<Option<Recording>, Unchanged> {
+        let limit = after.client_limit;
+        if before.client_limit == limit {
+            return Ok(None);
+        }
+        let changed = self.clients.change(Limit::Set { limit, drain: false }, cause.clone());
+        changed.map(|changed| Some(changed.recording)).map_err(|error| {
+            let reason = format!("client_limit stays {}: {error}", error.limit());
+            Unchanged { key: "client_limit", reason }
+        })
+    }
+
+    fn apply(&self, (before, after): (&Config, &Config)) {
         if let Err(error) = self.log.set(&after.log_level) {
-            applied.unchanged.push(Unchanged { key: "log_level", reason: error.to_string() });
+            // It was checked with the rest of the configuration.
+            tracing::error!(%error, "log level not changed");
         }
         if before.limits != after.limits
             && let Err(error) = self.gateway.set_defaults(after.limits)
@@ -30,18 +46,6 @@ impl Effect for Effects {
         }
         self.patience.set(timeouts(after));
         self.clients.set_handshake_limit(after.handshake_limit);
-        let limit = after.client_limit;
-        if before.client_limit != limit {
-            let set = Limit::Set { limit, drain: false };
-            match self.clients.change(set, cause.clone()) {
-                Ok(changed) => applied.recordings.push(changed.recording),
-                Err(error) => {
-                    let reason = format!("client_limit stays {}: {error}", error.limit());
-                    applied.unchanged.push(Unchanged { key: "client_limit", reason });
-                }
-            }
-        }
-        applied
     }
 
     fn changed_elsewhere(&self) -> Vec<(&'static str, Json)> {

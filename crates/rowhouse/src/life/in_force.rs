@@ -18,20 +18,28 @@ type Read = dyn Fn() -> Result<Layers, ConfigError> + Send + Sync;
 
 /// What makes changes take effect.
 pub(crate) trait Effect: fmt::Debug + Send + Sync {
-    /// Puts what the second configuration has otherwise than the first in force, and says why what was not.
-    fn apply(&self, change: (&Config, &Config), cause: &Cause) -> Applied;
+    /// Puts the limit of the second configuration in force, if the first has another. The recording of it.
+    ///
+    /// # Errors
+    ///
+    /// When the limit refuses it.
+    fn limit(&self, change: (&Config, &Config), cause: &Cause) -> Result<Option<Recording>, Unchanged>;
+
+    /// Puts in force what else the second configuration has otherwise than the first: nothing that was
+    /// checked is refused.
+    fn apply(&self, change: (&Config, &Config));
 
     /// The options that others change as well, with what is in force of them.
     fn changed_elsewhere(&self) -> Vec<(&'static str, Json)>;
 }
 
-/// What came of making a change take effect.
-#[derive(Debug, Default)]
-pub(crate) struct Applied {
-    /// What was refused.
-    pub(crate) unchanged: Vec<Unchanged>,
-    /// What was recorded already.
-    pub(crate) recordings: Vec<Recording>,
+/// How changes go together.
+#[derive(Debug)]
+enum Together {
+    /// All of them, or none.
+    AllOrNone,
+    /// As many as can be; these cannot.
+    But(Vec<Unchanged>),
 }
 
 /// An option that keeps its value.
@@ -208,7 +216,7 @@ impl InForce {
                 after.take(key, &state.layers);
             }
         }
-        self.put(state, after, (cause, unchanged))
+        self.put(state, after, (cause, Together::But(unchanged)))
     }
 
     /// Changes options while the server runs; null undoes what was changed so.
@@ -249,12 +257,7 @@ impl InForce {
                 }
             }
         }
-        let outcome = self.put(state, after, (cause, Vec::new()))?;
-        match outcome.unchanged.first() {
-            // What one limit refuses is the answer where nothing else was changed.
-            Some(unchanged) if outcome.changed.is_empty() => Err(ChangeError::Refused(unchanged.clone())),
-            _ => Ok(outcome),
-        }
+        self.put(state, after, (cause, Together::AllOrNone))
     }
 
     /// Puts `after` in force, as far as the limits let it.
@@ -262,18 +265,26 @@ impl InForce {
         &self,
         state: &mut State,
         mut after: Layers,
-        (cause, mut unchanged): (&Cause, Vec<Unchanged>),
+        (cause, together): (&Cause, Together),
     ) -> Result<Outcome, ChangeError> {
-        let config = check(&after)?;
+        let mut config = check(&after)?;
         if state.config.files_needed() < config.files_needed() {
             crate::open_files::check(&config)?;
         }
-        let applied = self.effect.apply((&state.config, &config), cause);
-        for refused in &applied.unchanged {
-            after.take(refused.key, &state.layers);
-        }
-        let config = if applied.unchanged.is_empty() { config } else { Config::resolve(&after)? };
-        unchanged.extend(applied.unchanged);
+        // First, for it may be refused; the rest was checked.
+        let limited = self.effect.limit((&state.config, &config), cause);
+        let (mut recordings, unchanged) = match (limited, together) {
+            (Ok(recording), Together::AllOrNone) => (Vec::from_iter(recording), Vec::new()),
+            (Ok(recording), Together::But(unchanged)) => (Vec::from_iter(recording), unchanged),
+            (Err(refused), Together::AllOrNone) => return Err(ChangeError::Refused(refused)),
+            (Err(refused), Together::But(mut unchanged)) => {
+                after.take(refused.key, &state.layers);
+                config = Config::resolve(&after)?;
+                unchanged.push(refused);
+                (Vec::new(), unchanged)
+            }
+        };
+        self.effect.apply((&state.config, &config));
         let differs = |option: &&Opt| json(&after, option.key) != json(&state.layers, option.key);
         let changed = OPTIONS.iter().filter(differs).map(|option| Changed {
             key: option.key,
@@ -281,7 +292,6 @@ impl InForce {
             to: json(&after, option.key),
         });
         let changed: Vec<_> = changed.collect();
-        let mut recordings = applied.recordings;
         recordings.extend(changed.iter().filter_map(|changed| self.tell(changed, cause)));
         *state = State { layers: after, config: Arc::new(config) };
         Ok(Outcome { changed, unchanged, recordings })

@@ -19,14 +19,15 @@ struct Fake {
 }
 
 impl Effect for Fake {
-    fn apply(&self, (_, after): (&Config, &Config), _: &Cause) -> Applied {
-        let refused = *self.refuses.lock().expect("no panic");
-        if refused != Some("client_limit") {
-            self.elsewhere.store(after.client_limit.get(), Ordering::Relaxed);
+    fn limit(&self, (_, after): (&Config, &Config), _: &Cause) -> Result<Option<Recording>, Unchanged> {
+        if let Some(key) = *self.refuses.lock().expect("no panic") {
+            return Err(Unchanged { key, reason: format!("{key} is refused") });
         }
-        let unchanged = refused.map(|key| Unchanged { key, reason: format!("{key} is refused") });
-        Applied { unchanged: unchanged.into_iter().collect(), recordings: Vec::new() }
+        self.elsewhere.store(after.client_limit.get(), Ordering::Relaxed);
+        Ok(None)
     }
+
+    fn apply(&self, _: (&Config, &Config)) {}
 
     fn changed_elsewhere(&self) -> Vec<(&'static str, Json)> {
         vec![("client_limit", self.elsewhere.load(Ordering::Relaxed).into())]
@@ -158,9 +159,9 @@ fn a_limit_changed_elsewhere_is_told_and_survives_a_reload() {
     editor.edit("client_limit = 500\ndrain_timeout = '1s'\n");
     assert_eq!(keys(&editor.reload().expect("valid").changed), ["drain_timeout"]);
     assert_eq!(editor.elsewhere.load(Ordering::Relaxed), 600);
-    editor.edit("client_limit = 700\ndrain_timeout = '1s'\n");
     editor.elsewhere.store(rowhouse_gateway::Change::LIMIT_MAX, Ordering::Relaxed);
     assert_eq!(editor.told("client_limit").0, json!(rowhouse_gateway::Change::LIMIT_MAX));
+    editor.edit("client_limit = 700\ndrain_timeout = '1s'\n");
     assert_eq!(keys(&editor.reload().expect("valid").changed), ["client_limit"]);
     assert_eq!(editor.elsewhere.load(Ordering::Relaxed), 700);
 }
@@ -174,8 +175,11 @@ fn what_a_limit_refuses_keeps_its_value_and_the_rest_is_changed() {
     assert_eq!(keys(&outcome.changed), ["drain_timeout"]);
     assert_eq!(outcome.unchanged[0].reason, "client_limit is refused");
     assert_eq!(editor.in_force.config().client_limit.get(), 500);
-    let error = editor.change(json!({ "client_limit": 5 })).expect_err("it is refused");
-    assert_eq!(error, "client_limit is refused");
+    for change in [json!({ "client_limit": 5 }), json!({ "client_limit": 5, "drain_timeout": "7s" })] {
+        let error = editor.change(change).expect_err("it is refused");
+        assert_eq!(error, "client_limit is refused");
+        assert_eq!(editor.in_force.config().drain_timeout.as_secs(), 1, "all or none");
+    }
     *editor.refuses.lock().expect("no panic") = None;
     assert_eq!(keys(&editor.reload().expect("valid").changed), ["client_limit"], "tried again");
 }

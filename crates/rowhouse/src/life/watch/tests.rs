@@ -1,8 +1,8 @@
-use super::super::in_force::{Applied, Effect, InForceParts};
+use super::super::in_force::{Effect, InForceParts, Unchanged};
 use super::super::{InForce, Source};
 use super::*;
 use crate::config::{Config, Layers};
-use rowhouse_gateway::{Action, ClientsParts, Journal, Place, Query, Silent};
+use rowhouse_gateway::{Action, ClientsParts, Journal, Place, Query, Recording, Silent};
 use std::net::SocketAddr;
 use std::sync::Mutex;
 
@@ -27,9 +27,11 @@ impl Observer for Ear {
 struct NoEffect;
 
 impl Effect for NoEffect {
-    fn apply(&self, _: (&Config, &Config), _: &Cause) -> Applied {
-        Applied::default()
+    fn limit(&self, _: (&Config, &Config), _: &Cause) -> Result<Option<Recording>, Unchanged> {
+        Ok(None)
     }
+
+    fn apply(&self, _: (&Config, &Config)) {}
 
     fn changed_elsewhere(&self) -> Vec<(&'static str, serde_json::Value)> {
         Vec::new()
