@@ -444,6 +444,31 @@ async fn a_drop_takes_the_database_its_limits_and_its_counts_and_nothing_is_left
     assert!(matches!(default, Err(AdminError::Configured { verb: "dropped" })));
 }
 
+#[tokio::test]
+async fn limits_set_while_it_is_dropped_are_gone_with_it() {
+    let house = house(limits()).await;
+    let (target, by, name) = (named("a"), cause(), name("a"));
+    house.fake.put("a");
+    let patch = LimitsPatch::sessions(n(1));
+    let found = house.fake.delay_next_look();
+    let mut setting = Box::pin(house.gateway.set_limits(&target, &patch, false, &by));
+    assert!((&mut setting).now_or_never().is_none(), "it looks whether the database is there");
+    let mut dropping = Box::pin(house.gateway.drop_database(&name, Removal::default(), &by));
+    for _ in 0..50 {
+        assert!((&mut dropping).now_or_never().is_none_or(|dropped| dropped.is_ok()));
+        if matches!(house.gateway.inspect(&target).await, Err(AdminError::NotFound)) {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    drop(found);
+    setting.await.expect("it was there");
+    while house.gateway.create(&name, &by).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    assert!(house.gateway.own_limits(&target).is_empty());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_drop_waits_for_sessions_and_gives_up_or_ends_them_as_it_is_told() {
     let house = house(limits()).await;

@@ -9,7 +9,7 @@ use rowhouse_types::{DatabaseName, Request, ValueRef};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 /// A fake engine. Cloning yields another handle.
 #[derive(Clone, Debug)]
@@ -35,6 +35,8 @@ struct State {
     /// The most bytes that each may take, as was said last.
     bounds: BTreeMap<String, Option<u64>>,
     frozen: BTreeSet<String>,
+    /// Whoever looks next waits for it before it is told what it found.
+    late_look: Option<oneshot::Receiver<()>>,
     tally: Tally,
 }
 
@@ -134,6 +136,13 @@ impl Fake {
         }
     }
 
+    /// Whoever looks next whether a database is there is told what it found only when this is dropped.
+    pub fn delay_next_look(&self) -> oneshot::Sender<()> {
+        let (release, late) = oneshot::channel();
+        self.state().late_look = Some(late);
+        release
+    }
+
     /// Holds every opening, closing and backup until [`Fake::resume`].
     pub fn pause(&self) {
         self.shared.gate.forget_permits(usize::MAX);
@@ -209,7 +218,14 @@ impl Engine for Fake {
 
     fn probe<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Result<Presence, EngineError>> {
         Box::pin(async move {
-            let present = self.state().present.contains(&at.0);
+            let (present, late) = {
+                let mut state = self.state();
+                (state.present.contains(&at.0), state.late_look.take())
+            };
+            if let Some(late) = late {
+                // It is dropped, as a rule.
+                let _either = late.await;
+            }
             Ok(if present { Presence::Present } else { Presence::Absent })
         })
     }

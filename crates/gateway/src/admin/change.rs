@@ -57,9 +57,10 @@ impl Gateway {
         drain: bool,
         cause: &Cause,
     ) -> Result<LimitsChanged, AdminError> {
-        let exists = self.must_exist(target).await;
-        // One at a time, so that what is kept last is what is in force.
+        // One at a time, so that what is kept last is what is in force; and who drops it forgets its limits
+        // after whoever has found it here.
         let _one = self.shared.changing.lock().await;
+        let exists = self.must_exist(target).await;
         let from = self.limits_of(target);
         let own = self.own_limits(target).patched(patch);
         let to = own.over(&self.limits().database);
@@ -91,8 +92,8 @@ impl Gateway {
         change: Change,
         cause: &Cause,
     ) -> Result<Changed, AdminError> {
-        let exists = self.must_exist(target).await;
         let _one = self.shared.changing.lock().await;
+        let exists = self.must_exist(target).await;
         let from = self.limits_of(target).sessions;
         let active = self.tenant(target).map_or(0, |tenant| tenant.pool.status().held);
         let (own, all) = (self.own_limits(target), self.limits().database);
