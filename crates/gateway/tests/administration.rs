@@ -545,6 +545,22 @@ async fn who_comes_while_it_is_dropped_waits_and_finds_a_new_one() {
 }
 
 #[tokio::test]
+async fn who_found_it_just_before_it_was_dropped_finds_a_new_one() {
+    let house = house(limits()).await;
+    let (target, name) = (named("a"), name("a"));
+    house.fake.put("a");
+    let found = house.fake.delay_next_look();
+    let mut connecting = Box::pin(house.gateway.connect(&target, None));
+    assert!((&mut connecting).now_or_never().is_none());
+    while !house.fake.is_looked_for() {
+        tokio::task::yield_now().await;
+    }
+    house.gateway.drop_database(&name, Removal::default(), &cause()).await.expect("nobody uses it");
+    drop(found);
+    connecting.await.expect("one that is named is created");
+}
+
+#[tokio::test]
 async fn drops_and_requests_at_once_never_meet() {
     let house = house(limits()).await;
     let target = named("a");

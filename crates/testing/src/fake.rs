@@ -143,6 +143,11 @@ impl Fake {
         release
     }
 
+    /// Whether somebody waits as [`Fake::delay_next_look`] says.
+    pub fn is_looked_for(&self) -> bool {
+        self.state().late_look.is_none()
+    }
+
     /// Holds every opening, closing and backup until [`Fake::resume`].
     pub fn pause(&self) {
         self.shared.gate.forget_permits(usize::MAX);

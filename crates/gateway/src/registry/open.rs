@@ -268,7 +268,13 @@ impl Registry {
         if gates.is_fenced(&spec.target) {
             return Err(OpenError::BeingDropped);
         }
-        let (database, created) = open_or_create(&**engine, spec, presence).await?;
+        let (database, created) = match open_or_create(&**engine, spec, presence).await {
+            // Dropped since it was looked for, before it had a place: it is as absent as any other.
+            Err(OpenError::NotFound) if dynamic == Dynamic::Create => {
+                open_or_create(&**engine, spec, Presence::Absent).await?
+            }
+            opened => opened?,
+        };
         let pool = Pool::new(database.clone(), book.clone(), tasks.clone());
         let tenant = Arc::new(Tenant::new(spec.clone(), TenantKind::Dynamic, database, pool));
         tenant.heed(book);
