@@ -14,6 +14,10 @@ mod floor;
 #[cfg(feature = "bench")]
 mod foundation;
 #[cfg(feature = "bench")]
+mod http;
+#[cfg(feature = "bench")]
+mod limits;
+#[cfg(feature = "bench")]
 mod load;
 #[cfg(feature = "bench")]
 mod on_demand;
@@ -71,6 +75,8 @@ enum Name {
     Foundation,
     /// Databases opened, created, read, written, kept and rotated on demand, over `sqlite_rx`.
     OnDemand,
+    /// Permits, changes of the limit, and the management listener under load.
+    Limits,
 }
 
 /// Runs the comparison.
@@ -96,6 +102,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Name::OnDemand => {
             let results = runtime.block_on(on_demand::run(args.rounds, args.only, &python))?;
             let targets = on_demand::targets(&results);
+            (results, targets)
+        }
+        Name::Limits => {
+            let results = runtime.block_on(limits::run(args.rounds))?;
+            let targets = limits::targets(&results);
             (results, targets)
         }
     };
@@ -169,6 +180,7 @@ impl Name {
         match self {
             Self::Foundation => "foundation",
             Self::OnDemand => "on-demand",
+            Self::Limits => "limits",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The processes that are measured, and what Linux tells of them.
 
 use std::fs;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -24,6 +24,8 @@ pub(super) struct Peer {
     name: &'static str,
     child: Child,
     address: String,
+    /// Where it is managed; of rowhouse only.
+    management: Option<SocketAddr>,
     /// Set when it encrypts.
     key: Option<CurvePublicKey>,
 }
@@ -33,9 +35,12 @@ pub(super) struct Peer {
 impl Peer {
     /// Starts the release build of rowhouse on a folder of databases.
     pub(super) fn rowhouse(folder: &Path, max_connections: u32) -> Result<Self> {
-        let address = free_address()?;
-        let command = start_command(folder, max_connections, &address);
-        Self::start("rowhouse", command, address)
+        let (address, management) = (free_address()?, free_socket()?);
+        let mut command = start_command(folder, max_connections, &address);
+        command.args(["--management-port", &management.port().to_string()]);
+        let mut peer = Self::start("rowhouse", command, address)?;
+        peer.management = Some(management);
+        Ok(peer)
     }
 
     /// Starts it so that it encrypts, with keys made in a folder of their own beneath.
@@ -74,12 +79,26 @@ impl Peer {
     fn start(name: &'static str, mut command: Command, address: String) -> Result<Self> {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
         let child = command.spawn().with_context(|| format!("cannot start {name}"))?;
-        Ok(Self { name, child, address, key: None })
+        Ok(Self { name, child, address, management: None, key: None })
     }
 
     /// Connects a client to it.
     pub(super) async fn connect(&self) -> Result<Client> {
         Client::connect(&self.address, self.key).await
+    }
+
+    /// Returns where it is managed.
+    ///
+    /// # Panics
+    ///
+    /// When it is no rowhouse that was started in the clear.
+    pub(super) fn management(&self) -> SocketAddr {
+        self.management.expect("only rowhouse is managed")
+    }
+
+    /// Returns the socket it serves clients on.
+    pub(super) fn socket(&self) -> &str {
+        self.address.trim_start_matches("tcp://")
     }
 
     /// Returns whether it answers every request with the request.
@@ -178,7 +197,7 @@ fn program() -> PathBuf {
 
 fn start_command(folder: &Path, max_connections: u32, address: &str) -> Command {
     let mut command = Command::new(program());
-    command.args(["start", "--tcp-address", address]).arg("--data-directory").arg(folder);
+    command.args(["start", "0", "--tcp-address", address]).arg("--data-directory").arg(folder);
     command.args(["--auto-connect", "--auto-create", "--max-connections", &max_connections.to_string()]);
     // Thrashing, which a part provokes, is a warning.
     command.args(["--log-level", "error"]);
@@ -193,8 +212,12 @@ fn public_key(file: &str) -> Option<CurvePublicKey> {
 
 /// Finds an address nobody listens on.
 fn free_address() -> Result<String> {
+    Ok(format!("tcp://{}", free_socket()?))
+}
+
+fn free_socket() -> Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").context("no free port")?;
-    Ok(format!("tcp://{}", listener.local_addr()?))
+    Ok(listener.local_addr()?)
 }
 
 /// Reads user and system time, in ticks of 10 ms, from the text of `/proc/PID/stat`.

@@ -12,7 +12,7 @@ use super::target::Target;
 use crate::run;
 
 /// The subjects of comparisons, in the order of a table's columns; those not measured have none.
-const SUBJECTS: [&str; 6] = [ROWHOUSE, ROWHOUSE_CURVE, RUSQLITE, ECHO, CODEC, SQLITE_RX];
+const SUBJECTS: [&str; 7] = [ROWHOUSE, ROWHOUSE_CURVE, RUSQLITE, ECHO, CODEC, SEMAPHORE, SQLITE_RX];
 /// The server.
 pub(super) const ROWHOUSE: &str = "rowhouse";
 /// The server, encrypting.
@@ -23,6 +23,8 @@ pub(super) const RUSQLITE: &str = "SQLite in process";
 pub(super) const ECHO: &str = "ZeroMQ echo";
 /// The floor of a protocol: the same bytes read and written, in process.
 pub(super) const CODEC: &str = "codec in process";
+/// The floor of a limit: the semaphore that most programs use, which cannot be resized exactly.
+pub(super) const SEMAPHORE: &str = "tokio Semaphore";
 /// The peer: the sqlite_rx package's own server of one database.
 pub(super) const SQLITE_RX: &str = "sqlite_rx 1.3.0";
 
