@@ -16,6 +16,8 @@ mod foundation;
 #[cfg(feature = "bench")]
 mod http;
 #[cfg(feature = "bench")]
+mod isolation;
+#[cfg(feature = "bench")]
 mod limits;
 #[cfg(feature = "bench")]
 mod load;
@@ -77,6 +79,8 @@ enum Name {
     OnDemand,
     /// Permits, changes of the limit, and the management listener under load.
     Limits,
+    /// Databases in a process of their own beside databases that share one.
+    Isolation,
 }
 
 /// Runs the comparison.
@@ -104,6 +108,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             let targets = on_demand::targets(&results);
             (results, targets)
         }
+        Name::Isolation => (runtime.block_on(isolation::run(args.rounds))?, Vec::new()),
         Name::Limits => {
             let results = runtime.block_on(limits::run(args.rounds))?;
             let targets = limits::targets(&results);
@@ -181,6 +186,7 @@ impl Name {
             Self::Foundation => "foundation",
             Self::OnDemand => "on-demand",
             Self::Limits => "limits",
+            Self::Isolation => "isolation",
         }
     }
 }

@@ -43,6 +43,14 @@ impl Peer {
         Ok(peer)
     }
 
+    /// Starts it so that each database has a process of its own.
+    pub(super) fn rowhouse_by_process(folder: &Path, max_connections: u32) -> Result<Self> {
+        let address = free_address()?;
+        let mut command = start_command(folder, max_connections, &address);
+        command.args(["--isolation", "process"]);
+        Self::start("rowhouse, by process", command, address)
+    }
+
     /// Starts it so that it encrypts, with keys made in a folder of their own beneath.
     pub(super) fn rowhouse_encrypted(folder: &Path, max_connections: u32) -> Result<Self> {
         let (address, keys) = (free_address()?, folder.join("keys"));
@@ -147,32 +155,46 @@ impl Peer {
         Ok(())
     }
 
-    /// Returns the processor time it has used, to the kernel's clock tick.
+    /// Returns the processor time it and its children have used, to the kernel's clock tick.
     pub(super) fn cpu(&self) -> Result<Duration> {
-        let stat = fs::read_to_string(self.proc("stat"))?;
-        cpu_ticks(&stat)
-            .map(|ticks| Duration::from_millis(10) * ticks)
-            .context("cannot read the process's times")
+        let ticks = self.family("stat", |stat| cpu_ticks(stat).map(u64::from))?;
+        Ok(Duration::from_millis(10 * ticks))
     }
 
-    /// Returns its proportional share of memory, in KiB.
+    /// Returns the proportional share of memory of it and its children, in KiB.
     pub(super) fn memory(&self) -> Result<u64> {
-        let rollup = fs::read_to_string(self.proc("smaps_rollup"))?;
-        pss(&rollup).context("cannot read the process's memory")
+        self.family("smaps_rollup", pss)
     }
 
-    /// Returns how many file descriptors it holds.
+    /// Returns how many file descriptors it and its children hold.
     pub(super) fn descriptors(&self) -> Result<u64> {
-        Ok(fs::read_dir(self.proc("fd"))?.count() as u64)
+        self.processes()?.into_iter().map(|id| entries(&format!("/proc/{id}/fd"))).sum()
     }
 
-    /// Returns how many threads it has.
+    /// Returns how many threads it and its children have.
     pub(super) fn threads(&self) -> Result<u64> {
-        Ok(fs::read_dir(self.proc("task"))?.count() as u64)
+        self.processes()?.into_iter().map(|id| entries(&format!("/proc/{id}/task"))).sum()
     }
 
-    fn proc(&self, file: &str) -> String {
-        format!("/proc/{}/{file}", self.child.id())
+    /// Adds up what Linux tells in a file of each of its processes.
+    fn family(&self, file: &str, read: fn(&str) -> Option<u64>) -> Result<u64> {
+        let of = |id| {
+            let text = fs::read_to_string(format!("/proc/{id}/{file}"))?;
+            read(&text).with_context(|| format!("cannot read {file} of a process"))
+        };
+        self.processes()?.into_iter().map(of).sum()
+    }
+
+    /// Its own process, and those it has started.
+    fn processes(&self) -> Result<Vec<u32>> {
+        let own = self.child.id();
+        let mut found = vec![own];
+        for task in fs::read_dir(format!("/proc/{own}/task"))? {
+            // A thread may end meanwhile.
+            let children = fs::read_to_string(task?.path().join("children")).unwrap_or_default();
+            found.extend(children.split_whitespace().filter_map(|id| id.parse::<u32>().ok()));
+        }
+        Ok(found)
     }
 }
 
@@ -182,6 +204,10 @@ impl Drop for Peer {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn entries(folder: &str) -> Result<u64> {
+    Ok(fs::read_dir(folder)?.count() as u64)
 }
 
 /// Returns the processor time that the calling thread has used, to the nanosecond.

@@ -12,11 +12,14 @@ use super::target::Target;
 use crate::run;
 
 /// The subjects of comparisons, in the order of a table's columns; those not measured have none.
-const SUBJECTS: [&str; 7] = [ROWHOUSE, ROWHOUSE_CURVE, RUSQLITE, ECHO, CODEC, SEMAPHORE, SQLITE_RX];
+const SUBJECTS: [&str; 8] =
+    [ROWHOUSE, ROWHOUSE_CURVE, ROWHOUSE_BY_PROCESS, RUSQLITE, ECHO, CODEC, SEMAPHORE, SQLITE_RX];
 /// The server.
 pub(super) const ROWHOUSE: &str = "rowhouse";
 /// The server, encrypting.
 pub(super) const ROWHOUSE_CURVE: &str = "rowhouse, CURVE";
+/// The server, with a process for each database.
+pub(super) const ROWHOUSE_BY_PROCESS: &str = "rowhouse, by process";
 /// The floor of an engine: SQLite in process.
 pub(super) const RUSQLITE: &str = "SQLite in process";
 /// The floor of a transport: the same bytes sent back.
