@@ -33,21 +33,22 @@ fuzz_target!(|data: &[u8]| {
 
 fn check(config: &Config) {
     for duration in [
-        config.statement_timeout,
-        config.idle_transaction_timeout,
-        config.transaction_timeout,
+        config.limits.database.statement_timeout,
+        config.limits.database.idle_transaction_timeout,
+        config.limits.database.transaction_timeout,
         config.handshake_timeout,
         config.write_timeout,
         config.drain_timeout,
         config.limits.room_timeout,
-        config.limits.pool.acquire_timeout,
-        config.limits.pool.idle_timeout,
+        config.limits.acquire_timeout,
+        config.limits.idle_timeout,
     ] {
         assert!((Duration::from_millis(1)..=DAY).contains(&duration), "{duration:?}");
     }
     assert!((1024..=1 << 30).contains(&config.max_request_bytes));
     assert!((1024..=1 << 30).contains(&config.max_value_bytes));
-    assert!((1..=1_000_000).contains(&config.client_limit.get()));
+    assert!(config.client_limit.get() <= i32::MAX.cast_unsigned());
+    assert!(config.limits.database.check().is_ok());
     for spec in config.catalog.configured() {
         assert!(!spec.location.0.is_empty());
     }

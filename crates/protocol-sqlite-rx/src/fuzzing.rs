@@ -31,7 +31,7 @@ impl Ticket for Anybody {
 struct Nobody;
 
 impl Observer for Nobody {
-    fn observe(&self, _: &Event) {}
+    fn observe(&self, _: &Event<'_>) {}
 }
 
 /// Serves `stream` as a peer's connection and sends each request back as its own reply; `seen` is
