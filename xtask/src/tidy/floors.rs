@@ -65,8 +65,8 @@ const FORBIDDEN: &[(&str, &str, &str)] = &[
     ("rowhouse-client", "rowhouse-gateway", "the client stands beside the gateway, not on it"),
 ];
 
-/// What xtask may import, because a bench measures it in process: the codec, and the values it takes.
-const MEASURED: &[&str] = &["rowhouse-wire", "rowhouse-types"];
+/// What xtask may import, because a bench measures it in process: the codec, the values it takes, and the limiter.
+const MEASURED: &[&str] = &["rowhouse-wire", "rowhouse-types", "rowhouse-sync"];
 
 /// Reads the workspace's members and their edges from `cargo metadata`.
 ///
