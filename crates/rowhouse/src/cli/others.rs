@@ -67,8 +67,9 @@ fn arg(option: &Opt, long: String) -> Arg {
         .value_name(value_name(option.kind))
         .help(format!("{}{default}", option.about.trim_end_matches('.')))
         .help_heading("More options")
-        // The table of options says what is wrong with a value, and from where it comes.
-        .allow_hyphen_values(true)
+        // The table of options says what is wrong with a value, and from where it comes. But what stands
+        // behind a flag that says yes alone is another flag.
+        .allow_hyphen_values(option.kind != Kind::Boolean)
         .hide_short_help(true)
 }
 

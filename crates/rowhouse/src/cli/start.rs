@@ -204,6 +204,20 @@ mod tests {
     }
 
     #[test]
+    fn a_flag_that_says_yes_alone_takes_no_other_flag_for_its_value() {
+        for option in OPTIONS.iter().filter(|option| option.kind == Kind::Boolean) {
+            let words = ["rowhouse", "start", &option.flag(), "--max-connections", "7"];
+            let Command::Start(start) = Cli::try_parse_from(words).expect("two flags").command else {
+                panic!("start is start")
+            };
+            let layers = start.layers().expect("two flags");
+            assert_eq!(layers.origin(option.key), Origin::Flag(option.flag()));
+            assert_eq!(layers.origin("max_connections"), Origin::Flag("--max-connections".to_owned()));
+            assert_eq!(layers.origin("port"), Origin::Default, "{}", option.flag());
+        }
+    }
+
+    #[test]
     fn each_flag_sets_its_own_option() {
         for option in OPTIONS.iter().filter(|option| option.flag().starts_with("--")) {
             let flag = option.flag();
