@@ -86,7 +86,11 @@ impl ApiError {
                 ]
             }
             Self::Slow(_) => vec!["The server is there but busy or stuck; --timeout waits longer".to_owned()],
-            Self::Untrusted(_) => vec!["--cacert FILE names the certificate (PEM) to trust".to_owned()],
+            Self::Untrusted(_) => vec![
+                "--cacert FILE names the certificate (PEM) to trust".to_owned(),
+                "One that signs itself must not be an authority's: make it with basicConstraints=CA:FALSE"
+                    .to_owned(),
+            ],
             Self::NotHttp(_) => {
                 vec![
                     "Is this the management port? It is the main port + 1000, and https where TLS is on"
