@@ -5,8 +5,10 @@ use crate::shared::{Context, Shared};
 use crate::transport::{Packed, Transport, TransportError, tune};
 use crate::turned_away::turn_away;
 use rowhouse_gateway::{ClientsFull, Event, Guest, Principal};
+use rustix::process::{Resource, getrlimit};
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsRawFd as _, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -17,6 +19,10 @@ pub(crate) const PROTOCOL: &str = "sqlite_rx";
 
 /// How many connections the system holds for us to accept.
 const BACKLOG: u32 = 1024;
+
+/// How many open files clients leave to others, whatever their limit: management's connections, and some
+/// databases.
+const RESERVED: u64 = 384;
 
 /// How long accepting pauses when the process is out of file descriptors.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -40,6 +46,13 @@ pub struct BindError {
     /// Why.
     #[source]
     pub source: io::Error,
+}
+
+/// How many files may be open before clients leave the rest to management and databases.
+#[derive(Debug)]
+struct Room {
+    most: Option<u64>,
+    is_short: bool,
 }
 
 impl Listener {
@@ -68,8 +81,9 @@ impl Listener {
         let peers = TaskTracker::new();
         let closing = Closing(shared.clone());
         let accepting = async {
+            let mut room = Room::of(getrlimit(Resource::Nofile).current);
             loop {
-                self.accept(&shared, &peers).await;
+                self.accept(&shared, &peers, &mut room).await;
             }
         };
         tokio::select! {
@@ -84,7 +98,7 @@ impl Listener {
         peers.wait().await;
     }
 
-    async fn accept(&self, shared: &Arc<Shared>, peers: &TaskTracker) {
+    async fn accept(&self, shared: &Arc<Shared>, peers: &TaskTracker, room: &mut Room) {
         let (stream, from) = match self.socket.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -93,6 +107,10 @@ impl Listener {
                 return tokio::time::sleep(PAUSE).await;
             }
         };
+        if !room.has(stream.as_raw_fd()) {
+            drop(stream);
+            return tokio::time::sleep(PAUSE).await;
+        }
         let shared = shared.clone();
         match shared.context.clients.admit(PROTOCOL, from).await {
             Ok(guest) => peers.spawn(to_the_end(serve(stream, from, guest, shared.clone()), from, shared)),
@@ -102,6 +120,29 @@ impl Listener {
             // As many as may be are being told: its client keeps the request and connects again.
             Err(ClientsFull { word: None, .. }) => return,
         };
+    }
+}
+
+// === impl Room ===
+
+impl Room {
+    /// What clients may take where so many files may be open.
+    fn of(limit: Option<u64>) -> Self {
+        let most = limit.map(|limit| limit - RESERVED.min(limit / 2));
+        Self { most, is_short: false }
+    }
+
+    /// Whether the newest file is among those that clients may take: the system gives the lowest free number.
+    fn has(&mut self, newest: RawFd) -> bool {
+        let had = !self.is_short;
+        self.is_short =
+            self.most.is_some_and(|most| u64::try_from(newest).is_ok_and(|newest| most <= newest));
+        if self.is_short && had {
+            tracing::warn!(
+                "clients wait: the limit of open files is all but reached; lower the client limit, or raise it (ulimit -Hn)"
+            );
+        }
+        !self.is_short
     }
 }
 
@@ -158,5 +199,18 @@ pub(crate) async fn serve_client(
 impl Drop for Closing {
     fn drop(&mut self) {
         self.0.resends.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_leave_files_to_others_and_have_them_again_when_some_are_closed() {
+        let mut room = Room::of(Some(1000));
+        assert_eq!([615, 616, 999, 615].map(|newest| room.has(newest)), [true, false, false, true]);
+        assert!(Room::of(Some(256)).has(127));
+        assert!(Room::of(None).has(RawFd::MAX));
     }
 }
