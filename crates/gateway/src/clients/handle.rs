@@ -10,10 +10,16 @@ use rowhouse_types::{ErrorCode, ErrorKind, Reportable};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 /// The most clients at a time that are told at length that they are one too many.
 const WORDS_MAX: NonZeroU32 = NonZeroU32::new(64).expect("not zero");
+
+/// For how long a stranger is left alone: clients that come together shake hands one after the other, also
+/// where a quarter of the limit is one.
+const GRACE: Duration = Duration::from_millis(20);
 
 /// The client connections of every listener. Cloning yields another handle.
 #[derive(Clone, Debug)]
@@ -86,8 +92,13 @@ struct Shared {
 impl Clients {
     /// No client is connected.
     pub fn new(parts: ClientsParts) -> Self {
+        Self::with_grace(parts, GRACE)
+    }
+
+    /// The same, with another time for which a stranger is left alone.
+    pub(super) fn with_grace(parts: ClientsParts, grace: Duration) -> Self {
         let ClientsParts { limit, handshake_limit, observer, journal } = parts;
-        let ledger = Mutex::new(Ledger::new(limit, handshake_limit));
+        let ledger = Mutex::new(Ledger::new(limit, handshake_limit, grace));
         let (room, words) = (Notify::new(), Limiter::new(WORDS_MAX, 0));
         Self { shared: Arc::new(Shared { ledger, room, words, observer, journal }) }
     }
@@ -95,7 +106,8 @@ impl Clients {
     /// Takes a permit for a connection that was accepted.
     ///
     /// Where too many have not said who they are, or the limit is reached and one of them is there, the
-    /// oldest of the address with the most is sent away, and his leaving waited for.
+    /// oldest of the address with the most is sent away, and his leaving waited for. Who has only just come
+    /// is left alone for a moment.
     ///
     /// # Errors
     ///
@@ -144,6 +156,11 @@ impl Clients {
                 Arrival::In(seat) => return Ok(Guest::new(self.clone(), seat)),
                 Arrival::Full { limit, active } => return Err((limit, active)),
                 Arrival::Wait => {}
+                Arrival::Soon(left) => {
+                    // Either way it is looked again.
+                    let _either = timeout(left, room).await;
+                    continue;
+                }
                 Arrival::Cut(seat, limit) => {
                     cut = Some(seat.id);
                     seat.end.cancel();

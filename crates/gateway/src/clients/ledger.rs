@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A stranger may hold one permit in so many.
 const STRANGERS_DIVISOR: u32 = 4;
@@ -18,6 +19,8 @@ pub(super) struct Ledger {
     /// Nobody waits at it: newcomers do by asking again when somebody has left.
     permits: Limiter,
     handshake_limit: NonZeroU32,
+    /// For how long a stranger is left alone.
+    grace: Duration,
     /// By number, and so by arrival.
     members: BTreeMap<u64, Member>,
     strangers: Strangers,
@@ -55,6 +58,8 @@ pub(super) enum Arrival {
     Cut(Arc<Seat>, NonZeroU32),
     /// Somebody has been told to leave, and has not yet.
     Wait,
+    /// Who would have to leave has only just come: it may say who it is within this time.
+    Soon(Duration),
     /// As many are in as may be.
     Full { limit: NonZeroU32, active: u32 },
 }
@@ -70,10 +75,11 @@ pub(super) struct Applied {
 // === impl Ledger ===
 
 impl Ledger {
-    pub(super) fn new(limit: NonZeroU32, handshake_limit: NonZeroU32) -> Self {
+    pub(super) fn new(limit: NonZeroU32, handshake_limit: NonZeroU32, grace: Duration) -> Self {
         Self {
             permits: Limiter::new(limit, 0),
             handshake_limit,
+            grace,
             members: BTreeMap::new(),
             strangers: Strangers::default(),
             leaving: 0,
@@ -98,10 +104,10 @@ impl Ledger {
             return Arrival::Wait;
         }
         match self.strangers.first_to_go() {
-            Some((_, id)) => {
-                let seat = self.send_away(id);
-                Arrival::Cut(seat, if crowded { most } else { limit })
-            }
+            Some((_, id)) => match self.grace.checked_sub(self.members[&id].seat.age()) {
+                Some(left) if !left.is_zero() => Arrival::Soon(left),
+                _ => Arrival::Cut(self.send_away(id), if crowded { most } else { limit }),
+            },
             None if full => Arrival::Full { limit, active },
             // All strangers are leaving for other newcomers.
             None => Arrival::Wait,

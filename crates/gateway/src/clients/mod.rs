@@ -15,7 +15,7 @@
 //!    them than a quarter of the limit, and than `handshake_limit`; one may always be.
 //! 4. **A newcomer cuts one at most:** the stranger that has been there for longest, of the address with
 //!    the most of them, so that a crowd costs itself and not others. With IPv6, an address is its
-//!    network (/64): who has one has all of it.
+//!    network (/64): who has one has all of it. Nobody is cut within the moment that shaking hands takes.
 //! 5. **What is told is enforced:** a change is checked, applied and given to the journal in one step,
 //!    so that the journal's order is the order of the changes.
 mod change;

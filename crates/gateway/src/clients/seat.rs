@@ -89,6 +89,11 @@ impl Seat {
         }
     }
 
+    /// For how long it has been connected.
+    pub(super) fn age(&self) -> Duration {
+        self.since.elapsed()
+    }
+
     /// A request was answered that concerns no database.
     pub(super) fn asked(&self) {
         self.requests.fetch_add(1, Relaxed);
@@ -116,7 +121,7 @@ impl Seat {
     }
 
     pub(super) fn info(&self, identified: bool) -> ClientInfo {
-        let connected = self.since.elapsed();
+        let connected = self.age();
         let unchanged = connected.saturating_sub(Duration::from_micros(self.changed.load(Relaxed)));
         let busy = self.busy.load(Relaxed) != 0;
         ClientInfo {

@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::task::Poll;
+use std::time::Duration;
 use tokio::task::{JoinSet, yield_now};
 
 fn n(n: u32) -> NonZeroU32 {
@@ -15,8 +16,12 @@ fn n(n: u32) -> NonZeroU32 {
 }
 
 fn clients(limit: u32) -> Clients {
+    Clients::with_grace(parts(limit), Duration::ZERO)
+}
+
+fn parts(limit: u32) -> ClientsParts {
     let (observer, journal) = (Arc::new(Silent), Journal::in_memory());
-    Clients::new(ClientsParts { limit: n(limit), handshake_limit: n(512), observer, journal })
+    ClientsParts { limit: n(limit), handshake_limit: n(512), observer, journal }
 }
 
 fn from(last: u8) -> SocketAddr {
@@ -136,6 +141,17 @@ async fn the_oldest_stranger_leaves_for_a_newcomer_who_waits_until_it_has_left()
     let Poll::Ready(Ok(newest)) = poll!(&mut entering) else { panic!("there is room") };
     assert!(!must_leave(&newest).await && !must_leave(&newer).await);
     assert_eq!(clients.status().unidentified, 2);
+}
+
+#[tokio::test]
+async fn who_has_only_just_come_has_the_time_to_say_who_he_is() {
+    let clients = Clients::with_grace(parts(4), Duration::from_secs(3600));
+    let first = guest(&clients, 1).await;
+    let mut second = pin!(clients.admit("test", from(2)));
+    assert!(poll!(&mut second).is_pending());
+    assert!(!must_leave(&first).await, "it may still say who it is");
+    let _first = first.identify(None).expect("nobody is cut");
+    let Poll::Ready(Ok(_second)) = poll!(&mut second) else { panic!("there is room") };
 }
 
 #[tokio::test]
