@@ -31,8 +31,8 @@ pub struct Launch {
     pub program: PathBuf,
     /// The arguments that make it a worker. The name of what it works on follows them.
     pub arguments: Vec<OsString>,
-    /// Variables of the environment that are none of a worker's business.
-    pub without: Vec<OsString>,
+    /// A worker's whole environment, by names and values.
+    pub environment: Vec<(OsString, OsString)>,
     /// What the worker's engine is made of: given to what makes it, as it is.
     pub engine: Vec<u8>,
     /// The most memory a worker may take, in bytes.
@@ -136,9 +136,7 @@ fn spawn(launch: &Launch, name: &str, crew: Crew) -> io::Result<(Arc<Link>, u32)
     let ours = UnixStream::from_std(ours)?;
     let mut command = Command::new(&launch.program);
     command.arg0("rowhouse").args(&launch.arguments).arg(short(name));
-    for variable in &launch.without {
-        command.env_remove(variable);
-    }
+    command.env_clear().envs(launch.environment.iter().map(|(name, value)| (name, value)));
     // One arena of glibc's for each thread would take more than all the rest.
     command.env("MALLOC_ARENA_MAX", "1");
     command.stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).process_group(0);

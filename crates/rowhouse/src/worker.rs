@@ -6,7 +6,7 @@ use rowhouse_engine_sqlite::{
 };
 use rowhouse_engine_worker::{Launch, ServeError};
 use serde::{Deserialize, Serialize};
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::io;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
@@ -112,16 +112,23 @@ impl WorkerTerms {
     ///
     /// When a path of the settings cannot be written down.
     pub fn launch(self, program: PathBuf, sqlite: &SqliteConfig) -> io::Result<Launch> {
-        let own = |name: &OsString| name.to_string_lossy().starts_with("ROWHOUSE_");
         Ok(Launch {
             program,
             arguments: vec![WORKER.into()],
-            // They may hold what opens other doors.
-            without: std::env::vars_os().map(|(name, _)| name).filter(own).collect(),
+            environment: std::env::vars_os().filter(|(name, _)| is_workers(name)).collect(),
             engine: serde_json::to_vec(&Setup::of(sqlite, self.threads))?,
             memory: Some(self.memory),
         })
     }
+}
+
+/// Whether a worker has this variable of the server's environment: how programs are loaded, and how they speak
+/// and keep time. All others may hold what opens other doors.
+fn is_workers(name: &OsStr) -> bool {
+    const NAMES: [&str; 6] = ["HOME", "LANG", "LLVM_PROFILE_FILE", "PATH", "TMPDIR", "TZ"];
+    const BEGINNINGS: [&str; 4] = ["DYLD_", "LC_", "LD_", "RUST_"];
+    let Some(name) = name.to_str() else { return false };
+    NAMES.contains(&name) || BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
 }
 
 // === impl Setup ===

@@ -10,8 +10,8 @@ const CLEAR: &str = "\x1b[H\x1b[J";
 /// Says what `say` says each `every`, until nobody reads on: in place on a terminal, a block after the other,
 /// parted by an empty line, elsewhere.
 ///
-/// What fails is told, and tried again: a server that is started again is watched on. What is wrong with the
-/// command line ends it.
+/// What fails is told, and tried again: a server that is started again is watched on. What fails from the
+/// first on ends it, as does what is wrong with the command line.
 pub(super) fn repeat(
     every: Duration,
     out: &mut impl Write,
@@ -31,7 +31,9 @@ pub(super) fn repeat(
         out.flush()?;
         if let Err(error) = outcome {
             match error.downcast_ref::<Failure>() {
-                Some(failure) if failure.code() != crate::USAGE => writeln!(io::stderr(), "{failure}")?,
+                Some(failure) if round > 0 && failure.code() != crate::USAGE => {
+                    writeln!(io::stderr(), "{failure}")?;
+                }
                 _ => return Err(error),
             }
         }
@@ -62,6 +64,31 @@ mod tests {
         for text in ["", "0", "-1", "0.01", "NaN", "inf", "soon", "2days"] {
             assert!(interval(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_fails_from_the_first_on_is_not_tried_again() {
+        let (mut out, mut rounds) = (Vec::new(), 0);
+        let outcome = repeat(Duration::from_millis(1), &mut out, |_| {
+            rounds += 1;
+            Err(Failure::new("nobody is there").into())
+        });
+        assert_eq!(outcome.expect_err("it ended").to_string(), "nobody is there");
+        assert_eq!(rounds, 1);
+    }
+
+    #[test]
+    fn a_server_that_goes_is_watched_on() {
+        let (mut out, mut rounds) = (Vec::new(), 0);
+        let outcome = repeat(Duration::from_millis(1), &mut out, |_| {
+            rounds += 1;
+            match rounds {
+                1 => Ok(()),
+                2 => Err(Failure::new("it has gone").into()),
+                _ => Err(Failure::usage("enough").into()),
+            }
+        });
+        assert_eq!((outcome.expect_err("it ended").to_string().as_str(), rounds), ("enough", 3));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 /*
  * Makes a process's disk fail when it is told to, for the tests of faults.
  *
- * The first byte of the file FAULTS names is the order: 0 all is well, 'S' syncing fails with EIO,
+ * The first byte of the file LD_FAULTS names is the order: 0 all is well, 'S' syncing fails with EIO,
  * 'W' writing fails with ENOSPC. Only files with ".db" in their path are concerned. The four bytes
  * at 4 count the failures, so that a test can tell that there were any.
  */
@@ -27,7 +27,7 @@ static struct faults *faults;
 
 __attribute__((constructor)) static void find_orders(void)
 {
-    const char *path = getenv("FAULTS");
+    const char *path = getenv("LD_FAULTS");
     int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
     if (fd < 0)
         return;

@@ -264,7 +264,7 @@ impl Faults {
         let data = data.to_str().expect("temporary directories have plain names");
         let fixed = ["start", "0", "--tcp-address", "tcp://127.0.0.1:0", "--data-directory", data];
         let mut command = self.home.command(&[&fixed[..], &FLAGS].concat());
-        command.env("LD_PRELOAD", &self.shim).env("FAULTS", self.home.path().join("faults"));
+        command.env("LD_PRELOAD", &self.shim).env("LD_FAULTS", self.home.path().join("faults"));
         Server::run(&self.home, command)
     }
 

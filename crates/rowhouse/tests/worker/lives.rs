@@ -27,7 +27,7 @@ fn engine_of(program: &str, files: &Files) -> WorkerEngine {
     let launch = Launch {
         program: program.into(),
         arguments: Vec::new(),
-        without: Vec::new(),
+        environment: Vec::new(),
         engine: Vec::new(),
         memory: None,
     };
