@@ -162,18 +162,17 @@ impl Peer {
                 Claim::Join(joined) => self.join(joined).await?,
                 Claim::Answer(flight, outcome) => self.adopt(flight, outcome),
                 Claim::Lost => {
-                    let refused = self.refuse(envelope, &error::transaction_lost()).await;
                     connection(&mut self.connection).place.idle();
-                    return refused;
+                    return self.refuse(envelope, &error::transaction_lost()).await;
                 }
             }
         } else {
             let flight = self.shared.resends.begin(key, self.session.in_transaction());
             self.run(work, Some(flight)).await?
         };
-        let delivered = self.deliver(envelope, reply, again).await;
+        // Before it knows: who has read its reply is not listed as busy with it.
         connection(&mut self.connection).place.idle();
-        delivered
+        self.deliver(envelope, reply, again).await
     }
 
     /// Runs a request. When the peer leaves meanwhile it goes on alone, as long as it may.
