@@ -8,6 +8,7 @@ mod lanes;
 mod log;
 mod memory;
 mod semantics;
+mod subject;
 mod suite;
 mod support;
 mod surface;

@@ -1,7 +1,9 @@
-//! An engine in a temporary directory.
+//! An engine in a temporary directory: the one that `subject` makes, so that these tests serve each way in
+//! which SQLite is run.
+use crate::subject::Subject;
 use rowhouse_engine::conformance::{Harness, run, within};
 use rowhouse_engine::{Condition, Connection, Engine, EngineError, Location, Options, SqlPolicy};
-use rowhouse_engine_sqlite::{Config, Executor, ExecutorConfig, SqliteEngine};
+use rowhouse_engine_sqlite::{Config, Executor, ExecutorConfig};
 use rowhouse_types::{Arguments, Request};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,7 +11,7 @@ use tempfile::TempDir;
 
 /// An engine of files.
 pub(crate) struct Files {
-    pub(crate) engine: Arc<SqliteEngine>,
+    pub(crate) engine: Arc<Subject>,
     pub(crate) executor: Executor,
     pub(crate) directory: TempDir,
 }
@@ -25,10 +27,9 @@ impl Files {
 
     pub(crate) fn on(config: &Config, executor: ExecutorConfig) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let executor = Executor::new(executor);
         let config = Config { data_directory: Some(directory.path().join("data")), ..config.clone() };
-        let engine = Arc::new(SqliteEngine::new(config, executor.clone()).expect("an engine"));
-        Self { engine, executor, directory }
+        let (engine, executor) = crate::subject::make(config, executor);
+        Self { engine: Arc::new(engine), executor, directory }
     }
 
     pub(crate) fn path(&self, file: &str) -> PathBuf {

@@ -1,7 +1,7 @@
 //! What the SQLite engine's own tests ask of it, asked of it in worker processes: the same files, with
 //! another engine behind them. Not `log.rs`: its tests hold a thread of the engine by the waker that it
 //! wakes, which is another process's here.
-mod support;
+mod subject;
 
 #[path = "../../../engine-sqlite/tests/it/caps.rs"]
 mod caps;
@@ -22,6 +22,8 @@ mod memory;
 mod semantics;
 #[path = "../../../engine-sqlite/tests/it/suite.rs"]
 mod suite;
+#[path = "../../../engine-sqlite/tests/it/support.rs"]
+mod support;
 #[path = "../../../engine-sqlite/tests/it/surface.rs"]
 mod surface;
 #[path = "../../../engine-sqlite/tests/it/threats.rs"]
