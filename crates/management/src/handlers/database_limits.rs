@@ -1,10 +1,10 @@
 //! What one database may use: the limit of its sessions, in the shapes of that of clients; and all limits.
-use crate::limits::{patch, told as written};
+use crate::limits::{patch, told};
 use crate::reply::{Json, Problem};
 use crate::request::{Named, Write};
 use crate::shared::{Shared, recorded};
 use axum::extract::State;
-use rowhouse_gateway::{Cause, Change, DatabaseLimits};
+use rowhouse_gateway::{Cause, Change};
 use rowhouse_types::Target;
 use rowhouse_wire::management::{
     Amount, DecreaseRefused, Decreased, Failed, Increased, LimitSet, LimitStatus, Limits, NewLimit,
@@ -114,11 +114,6 @@ pub(crate) async fn change_all(
         shared.on_data(async move { gateway.set_limits(&target, &patch, drain, &cause).await }).await??;
     recorded(changed.recording).await?;
     Ok(Json(told(&changed.to)))
-}
-
-/// What a database may use, as it is told.
-pub(super) fn told(limits: &DatabaseLimits) -> Limits {
-    written(limits)
 }
 
 /// Changes the limit, and waits until that is recorded. Returns the limit before and now.

@@ -283,7 +283,7 @@ fn told(report: &DatabaseReport) -> DatabaseDetail {
             TenantKind::Static => "configured".to_owned(),
             TenantKind::Dynamic => "by-name".to_owned(),
         },
-        limits: super::database_limits::told(&report.limits),
+        limits: crate::limits::told(&report.limits),
         name: name(&report.target).to_owned(),
         open_seconds: status.map(|status| page::seconds(status.opened_at.elapsed())),
         paused: report.paused,
