@@ -10,5 +10,5 @@ pub(crate) use bounded::{PATIENCE, await_line, finish};
 pub(crate) use client::Client;
 pub(crate) use home::{Home, ended, text};
 pub(crate) use operator::{Operator, has, with_ports};
-pub(crate) use python::{Python, repository};
+pub(crate) use python::{Python, repository, scripts};
 pub(crate) use server::{Machine, Server};

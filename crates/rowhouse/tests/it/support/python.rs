@@ -31,6 +31,11 @@ impl Python {
         None
     }
 
+    /// The interpreter itself, for a script in another language.
+    pub(crate) fn path(&self) -> &Path {
+        &self.interpreter
+    }
+
     /// Runs a script of `tests/python` to its end, which must be a success.
     pub(crate) fn script(&self, name: &str, arguments: &[&str]) {
         let script = scripts().join(name);
