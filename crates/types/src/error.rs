@@ -49,6 +49,12 @@ macro_rules! error_codes {
 }
 
 error_codes! {
+    /// No credentials were given, or they are not valid.
+    Unauthenticated = "unauthenticated",
+    /// What was given does not permit this.
+    Forbidden = "forbidden",
+    /// The parts of the request name different databases.
+    RouteConflict = "route_conflict",
     /// The name is empty, too long, reserved, or has a character outside `A-Za-z0-9_-`.
     InvalidName = "invalid_name",
     /// There is no such database, or databases are not opened by name on this server.
@@ -83,6 +89,8 @@ error_codes! {
     TransactionTimeout = "transaction_timeout",
     /// The transaction ended with the connection that it began on.
     TransactionLost = "transaction_lost",
+    /// The stream was idle too long, or is not known; its transaction was rolled back.
+    StreamExpired = "stream_expired",
     /// The statement was interrupted because its client left, and did not apply.
     Cancelled = "cancelled",
     /// The result has more rows or bytes than allowed.

@@ -43,6 +43,7 @@ const TABLE: &[(&str, Place)] = &[
     ("rowhouse-engine-sqlite", Place::Floor(2)),
     ("rowhouse-engine-postgres", Place::Floor(2)),
     ("rowhouse-engine-worker", Place::Floor(2)),
+    ("rowhouse-access", Place::Floor(2)),
     ("rowhouse-gateway", Place::Floor(3)),
     ("rowhouse-protocol-hrana", Place::Floor(4)),
     ("rowhouse-protocol-sqlite-rx", Place::Floor(4)),
