@@ -54,6 +54,8 @@ const TABLE: &[(&str, Place)] = &[
     ("rowhouse", Place::Floor(5)),
     ("rowhouse-testing", Place::Testing),
     ("xtask", Place::Outside),
+    // In the place of the generator that libsqlite3-sys would have: see `bindings/`.
+    ("bindgen", Place::Outside),
 ];
 
 /// Downward edges that the floors would allow and the invariants do not: who, what, why.
