@@ -16,6 +16,7 @@ mod limits;
 mod pace;
 mod pool;
 mod registry;
+pub mod routing;
 mod tenant;
 mod uses;
 
