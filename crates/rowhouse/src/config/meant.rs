@@ -6,6 +6,7 @@ use super::management::Management;
 use crate::life::Autoscale;
 use rowhouse_engine::{Location, SqlPolicy};
 use rowhouse_engine_sqlite::Synchronous;
+use rowhouse_gateway::routing::Router;
 use rowhouse_gateway::{Catalog, DatabaseLimits, Dynamic, Limits, Plan, Spec};
 use rowhouse_types::Target;
 use std::net::SocketAddr;
@@ -30,6 +31,8 @@ pub struct Config {
     pub audit_keep: NonZeroU32,
     /// Where sqlite_rx clients are served.
     pub tcp_address: Option<SocketAddr>,
+    /// How a request over HTTP tells which database it is for.
+    pub router: Router,
     /// How the server is managed over HTTP, if it is.
     pub management: Option<Management>,
     /// Whether a taken port is skipped with a warning rather than an error.
@@ -123,6 +126,7 @@ impl Config {
             persist_limit: persist_limit(layers)?,
             audit_keep: positive(layers.integer("audit_keep")?),
             tcp_address,
+            router: super::routing::router(layers)?,
             management: Management::resolve(layers)?,
             skip_taken_ports: layers.origin("tcp_address") == Origin::Dev,
             backups: super::backups::plan(layers, data_directory.as_deref(), &catalog)?,

@@ -12,6 +12,7 @@ mod meant;
 mod options;
 mod parse;
 mod reserved;
+mod routing;
 mod show;
 
 pub use curve::{Curve, key_files};

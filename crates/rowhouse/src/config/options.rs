@@ -45,6 +45,8 @@ pub enum Kind {
     Ip,
     /// Names of hosts, separated by commas.
     Hosts,
+    /// Some of these words, separated by commas.
+    Words(&'static [&'static str]),
     /// The name of a service.
     Service,
 }
@@ -54,6 +56,9 @@ const fn opt(key: &'static str, kind: Kind, default: &'static str, about: &'stat
 }
 
 const MIB: u64 = 1 << 20;
+
+/// The rules by which requests are routed.
+const ROUTING: &[&str] = &["path", "subdomain", "header", "claim", "default"];
 
 /// Every option, in the order of the documentation.
 pub const OPTIONS: &[Opt] = &[
@@ -116,6 +121,18 @@ pub const OPTIONS: &[Opt] = &[
     )
     .live(),
     opt("tcp_address", Kind::Address, "", "Where sqlite_rx clients are served; without it they are not."),
+    opt(
+        "routing",
+        Kind::Words(ROUTING),
+        "path,subdomain,header,claim,default",
+        "Which parts of a request over HTTP may name its database, in the order in which they are read; those that do must agree.",
+    ),
+    opt(
+        "base_domains",
+        Kind::Hosts,
+        "",
+        "Domains below which each host names a database, beside localhost: with example.com, acme.example.com is acme.",
+    ),
     opt("data_directory", Kind::Path, "", "Where databases opened by name live, and the server's state."),
     opt("default_database", Kind::Database, ":memory:", "The database of requests that name none."),
     opt(

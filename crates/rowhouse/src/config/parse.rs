@@ -135,6 +135,14 @@ impl Layers {
         })
     }
 
+    pub(super) fn words(&self, key: &str) -> Result<Vec<&'static str>, ConfigError> {
+        self.require(key, |value, kind| {
+            let (Value::String(text), Kind::Words(words)) = (value, kind) else { return None };
+            let word = |text: &str| words.iter().copied().find(|&word| word == text.trim());
+            text.split(',').map(word).collect()
+        })
+    }
+
     pub(super) fn text(&self, key: &str) -> Result<Option<String>, ConfigError> {
         self.read(key, |value, _kind| match value {
             Value::String(text) if !text.is_empty() => Some(text.clone()),
@@ -213,6 +221,7 @@ impl Layers {
             Kind::Path | Kind::Database | Kind::Filter => self.text(key)?.into(),
             Kind::Ip => self.ip(key)?.map(|ip| ip.to_string()).into(),
             Kind::Hosts => self.hosts(key)?.join(",").into(),
+            Kind::Words(_) => self.words(key)?.join(",").into(),
             Kind::Service => self.service(key)?.into(),
             Kind::KeyId => self.key_id(key)?.into(),
             Kind::Address => self.address(key)?.map(|address| format!("tcp://{address}")).into(),
