@@ -78,27 +78,32 @@ pub(crate) enum Author {
     House,
     /// A client, under a policy.
     Client(SqlPolicy),
+    /// A client, under a policy, who only wants to know what it is: it must not act when it is compiled.
+    Asking(SqlPolicy),
 }
+
+/// Each author, by the number it is kept as.
+const AUTHORS: [Author; 7] = [
+    Author::House,
+    Author::Client(SqlPolicy::Standard),
+    Author::Client(SqlPolicy::Guarded),
+    Author::Client(SqlPolicy::ReadOnly),
+    Author::Asking(SqlPolicy::Standard),
+    Author::Asking(SqlPolicy::Guarded),
+    Author::Asking(SqlPolicy::ReadOnly),
+];
 
 // === impl Gatekeeper ===
 
 impl Gatekeeper {
     /// Sets who wrote what is compiled from now on.
     pub(crate) fn admit(&self, author: Author) {
-        let mode = match author {
-            Author::House => 0,
-            Author::Client(SqlPolicy::Standard) => 1,
-            Author::Client(SqlPolicy::Guarded) => 2,
-        };
-        self.mode.store(mode, Ordering::SeqCst);
+        let mode = AUTHORS.iter().position(|&each| each == author).expect("all are among them");
+        self.mode.store(mode as u8, Ordering::SeqCst);
     }
 
     fn author(&self) -> Author {
-        match self.mode.load(Ordering::SeqCst) {
-            0 => Author::House,
-            1 => Author::Client(SqlPolicy::Standard),
-            _ => Author::Client(SqlPolicy::Guarded),
-        }
+        AUTHORS[usize::from(self.mode.load(Ordering::SeqCst))]
     }
 
     /// Whether the session may hold temporary objects or changed settings.
@@ -108,12 +113,24 @@ impl Gatekeeper {
 
     /// The verdict on one action.
     pub(crate) fn judge(&self, context: AuthContext<'_>) -> Authorization {
-        let Author::Client(policy) = self.author() else { return Authorization::Allow };
+        let (policy, asks) = match self.author() {
+            Author::House => return Authorization::Allow,
+            Author::Client(policy) => (policy, false),
+            Author::Asking(policy) => (policy, true),
+        };
         let verdict = judge(context.action, policy);
-        if verdict == Authorization::Allow && leaves_a_trace(context) {
-            self.touched.store(true, Ordering::SeqCst);
+        match (verdict, context.action) {
+            (Authorization::Allow, AuthAction::Pragma { pragma_name, .. })
+                if asks && !is_among(pragma_name, TELLING) =>
+            {
+                Authorization::Ignore
+            }
+            (Authorization::Allow, _) if !asks && leaves_a_trace(context) => {
+                self.touched.store(true, Ordering::SeqCst);
+                verdict
+            }
+            _ => verdict,
         }
-        verdict
     }
 }
 

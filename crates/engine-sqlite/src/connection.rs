@@ -4,11 +4,11 @@ use crate::control::Control;
 use crate::database::Shared;
 use crate::errors::no_turn;
 use crate::handle::Handle;
-use crate::job::{Done, End, Errand, Guest, Job, Right, is_sociable};
+use crate::job::{Aim, Done, End, Errand, Guest, Job, Right, is_sociable};
 use crate::pipe::{Item, Reader, pipe};
 use crate::turn::{Asked, Granted, Queued};
 use futures::future::BoxFuture;
-use rowhouse_engine::{Chunk, Chunks, Connection, EngineError, Options, SessionState};
+use rowhouse_engine::{Chunk, Chunks, Connection, Description, EngineError, Options, SessionState};
 use rowhouse_sync::Acquire;
 use rowhouse_types::Request;
 use std::future::Future;
@@ -41,7 +41,9 @@ enum Slot {
 struct Run<'a> {
     connection: &'a mut SqliteConnection,
     options: Options,
+    aim: Aim,
     phase: Phase,
+    described: Option<Description>,
 }
 
 enum Phase {
@@ -96,17 +98,17 @@ impl SqliteConnection {
     }
 
     /// Sends a request to work, on the connection it has, if it has one.
-    fn launch(&mut self, request: Request, options: Options, right: Right) {
+    fn launch(&mut self, (request, aim): (Request, Aim), options: Options, right: Right) {
         let handle = self.take_kept();
-        let errand = self.errand(request, options);
+        let errand = self.errand((request, aim), options);
         self.submit(Job { errand, handle, right, shared: self.shared.clone() });
     }
 
     /// An errand whose answer comes back here.
-    fn errand(&mut self, request: Request, options: Options) -> Errand {
+    fn errand(&mut self, (request, aim): (Request, Aim), options: Options) -> Errand {
         let (writer, reader) = pipe();
         self.slot = Slot::Away(reader);
-        Errand { request, options, control: self.control.clone(), pipe: writer }
+        Errand { request, aim, options, control: self.control.clone(), pipe: writer }
     }
 
     fn submit(&self, job: Job) {
@@ -143,7 +145,7 @@ impl SqliteConnection {
 
 impl Connection for SqliteConnection {
     fn run(&mut self, request: Request, options: Options) -> Chunks<'_> {
-        let mut run = Run { connection: self, options, phase: Phase::Ended };
+        let mut run = Run::new(self, options, Aim::Run);
         let early = run.begin(request).err();
         Box::pin(futures::stream::unfold((run, early), |(mut run, early)| async move {
             let item = match early {
@@ -152,6 +154,21 @@ impl Connection for SqliteConnection {
             };
             Some((item, (run, None)))
         }))
+    }
+
+    fn describe<'a>(
+        &'a mut self,
+        sql: &'a str,
+        options: Options,
+    ) -> BoxFuture<'a, Result<Description, EngineError>> {
+        Box::pin(async move {
+            let mut run = Run::new(self, options, Aim::Describe);
+            run.begin(Request::execute(sql))?;
+            while let Some(item) = run.next().await {
+                item?;
+            }
+            run.described.take().ok_or(EngineError::Lost)
+        })
     }
 
     fn take_back(&mut self) -> Option<Request> {
@@ -208,7 +225,11 @@ impl Drop for SqliteConnection {
 
 // === impl Run ===
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    fn new(connection: &'a mut SqliteConnection, options: Options, aim: Aim) -> Self {
+        Self { connection, options, aim, phase: Phase::Ended, described: None }
+    }
+
     /// Sends the request to work, or into the queue for what it needs, unless the one before is
     /// still under way.
     fn begin(&mut self, request: Request) -> Result<(), EngineError> {
@@ -228,7 +249,7 @@ impl Run<'_> {
                 Ok(())
             }
             _ if self.connection.shared.is_exclusive() => self.ask_turn(request),
-            None if is_sociable(&request) => self.ask_company(request),
+            None if self.aim == Aim::Run && is_sociable(&request, &self.options) => self.ask_company(request),
             _ => {
                 self.ask_lane(request);
                 Ok(())
@@ -237,7 +258,7 @@ impl Run<'_> {
     }
 
     fn go(&mut self, request: Request, right: Right) {
-        self.connection.launch(request, self.options, right);
+        self.connection.launch((request, self.aim), self.options, right);
         self.phase = Phase::Away;
     }
 
@@ -259,7 +280,7 @@ impl Run<'_> {
 
     /// Asks for the turn, or to be served by who has it.
     fn ask_company(&mut self, request: Request) -> Result<(), EngineError> {
-        let errand = self.connection.errand(request, self.options);
+        let errand = self.connection.errand((request, self.aim), self.options);
         match self.connection.shared.turns.ask(Some(Guest::new(errand))) {
             Ok(Asked::Now(granted)) => self.lead(granted),
             Ok(Asked::Later(queued)) => self.phase = Phase::Guest(queued),
@@ -349,9 +370,13 @@ impl Run<'_> {
                 self.phase = Phase::Ended;
                 match end {
                     End::Finished(chunk) => Some(Ok(chunk)),
+                    End::Described(description) => {
+                        self.described = Some(description);
+                        None
+                    }
                     End::Failed(error) => Some(Err(error)),
                     End::Unbegun(error, request) => {
-                        self.connection.unbegun = Some(request);
+                        self.connection.unbegun = Some(request).filter(|_| self.aim == Aim::Run);
                         Some(Err(error))
                     }
                     End::NeedsWriter(request) => self.ask_turn(request).err().map(Err),

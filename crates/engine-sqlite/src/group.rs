@@ -97,8 +97,11 @@ impl Group {
         let policy = self.members[0].errand.options.policy;
         handle.attend(&self.members[0].errand.control, None);
         handle.unmask();
-        if let Err(error) = handle.as_house("BEGIN IMMEDIATE") {
-            self.members[0].state = State::Failed(interpret(&error, &handle.control));
+        let begun_to_write = handle.admit(policy).and_then(|()| {
+            handle.as_house("BEGIN IMMEDIATE").map_err(|error| interpret(&error, &handle.control))
+        });
+        if let Err(error) = begun_to_write {
+            self.members[0].state = State::Failed(error);
             return Ok(());
         }
         self.run_member(0, handle, None)?;

@@ -144,12 +144,32 @@ impl Handle {
     }
 
     /// Opens the door to SQL of a client's.
-    pub(crate) fn admit(&mut self, policy: SqlPolicy) {
+    pub(crate) fn admit(&mut self, policy: SqlPolicy) -> Result<(), EngineError> {
         if self.policy != policy {
-            self.connection.flush_prepared_statement_cache();
-            self.policy = policy;
+            let was = std::mem::replace(&mut self.policy, policy);
+            // The authorizer lets pass the same under both: what was compiled under one is good for the
+            // other.
+            if was == SqlPolicy::Guarded || policy == SqlPolicy::Guarded {
+                self.connection.flush_prepared_statement_cache();
+            }
+            self.let_write(policy != SqlPolicy::ReadOnly)?;
         }
         self.gatekeeper.admit(Author::Client(policy));
+        Ok(())
+    }
+
+    /// Opens the door to SQL of a client's who only wants to know what it is, while `ask` asks.
+    pub(crate) fn while_asking<T>(&mut self, policy: SqlPolicy, ask: impl FnOnce(&Self) -> T) -> T {
+        self.gatekeeper.admit(Author::Asking(policy));
+        let told = ask(self);
+        self.gatekeeper.admit(Author::Client(self.policy));
+        told
+    }
+
+    /// Lets nothing be written, whatever asks for it, or lets it again.
+    fn let_write(&self, may: bool) -> Result<(), EngineError> {
+        let pragma = if may { "PRAGMA query_only=OFF" } else { "PRAGMA query_only=ON" };
+        self.housekeep(pragma).map_err(|error| translate(&error))
     }
 
     /// Runs SQL of our own, which no deadline interrupts.

@@ -4,11 +4,11 @@ use crate::control::Control;
 use crate::database::Shared;
 use crate::group::Group;
 use crate::handle::Handle;
-use crate::perform::{Halt, perform};
+use crate::perform::{Halt, describe, perform};
 use crate::pipe::Writer;
 use crate::text::{counts_changes, mentions};
 use crate::turn::Turn;
-use rowhouse_engine::{Chunk, EngineError, Options, SessionState};
+use rowhouse_engine::{Chunk, Description, EngineError, Options, SessionState, SqlPolicy};
 use rowhouse_sync::Permit;
 use rowhouse_types::Request;
 use std::sync::Arc;
@@ -20,9 +20,19 @@ const SOCIABLE_SETS: usize = 128;
 #[derive(Debug)]
 pub(crate) struct Errand {
     pub(crate) request: Request,
+    pub(crate) aim: Aim,
     pub(crate) options: Options,
     pub(crate) control: Arc<Control>,
     pub(crate) pipe: Writer<Done>,
+}
+
+/// What is wanted of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Aim {
+    /// That it is run.
+    Run,
+    /// To know what its statement is.
+    Describe,
 }
 
 /// An errand in the queue for the turn, which another may run. Its session is told if nobody does.
@@ -63,6 +73,8 @@ pub(crate) struct Done {
 pub(crate) enum End {
     /// Well; the last chunk.
     Finished(Chunk),
+    /// Well; what its statement is.
+    Described(Description),
     Failed(EngineError),
     /// Nothing was done: it needs the turn to write first.
     NeedsWriter(Request),
@@ -112,7 +124,7 @@ impl Drop for Guest {
 ///
 /// Plain changes of rows only: they leave nothing on the connection, and each takes effect as it
 /// would by itself.
-pub(crate) fn is_sociable(request: &Request) -> bool {
+pub(crate) fn is_sociable(request: &Request, options: &Options) -> bool {
     let short = match request {
         Request::Execute { .. } => true,
         Request::Repeat { sets, .. } => sets.len() <= SOCIABLE_SETS,
@@ -120,7 +132,11 @@ pub(crate) fn is_sociable(request: &Request) -> bool {
     };
     let sql = request.sql();
     // These two tell of the connection's last statement.
-    short && counts_changes(sql) && !mentions(sql, "changes") && !mentions(sql, "last_insert_rowid")
+    short
+        && options.policy != SqlPolicy::ReadOnly
+        && counts_changes(sql)
+        && !mentions(sql, "changes")
+        && !mentions(sql, "last_insert_rowid")
 }
 
 // === impl Job ===
@@ -181,8 +197,12 @@ fn alone(mut handle: Box<Handle>, errand: Errand, shared: &Shared) {
 /// How it ended; `None` if it needs the turn to write first.
 fn work(handle: &mut Handle, errand: &Errand) -> Option<End> {
     handle.attend(&errand.control, None);
-    match perform(handle, &errand.request, &errand.options, Some(&errand.pipe)) {
-        Ok(last) => Some(End::Finished(last)),
+    let performed = match errand.aim {
+        Aim::Run => perform(handle, &errand.request, &errand.options, Some(&errand.pipe)).map(End::Finished),
+        Aim::Describe => describe(handle, errand.request.sql(), &errand.options).map(End::Described),
+    };
+    match performed {
+        Ok(end) => Some(end),
         Err(Halt::Failed(error)) => Some(End::Failed(error)),
         Err(Halt::NeedsWriter) => None,
         Err(Halt::TooLong) => unreachable!("there is a pipe"),

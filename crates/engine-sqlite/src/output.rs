@@ -4,7 +4,7 @@ use crate::errors::translate;
 use crate::job::Done;
 use crate::perform::Halt;
 use crate::pipe::Writer;
-use rowhouse_engine::{Batch, Chunk, EngineError, Misuse, Options, Outcome};
+use rowhouse_engine::{Batch, Chunk, Column, EngineError, Misuse, Options, Outcome};
 use rowhouse_types::ValueRef;
 use rusqlite::{Row, Statement};
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub(crate) struct Output<'a> {
     /// Where chunks go before the last; without it there must be but one.
     pipe: Option<&'a Writer<Done>>,
     control: &'a Control,
-    columns: Option<Arc<[String]>>,
+    columns: Option<Arc<[Column]>>,
     batch: Batch,
     /// Whether a row was seen; from then on the columns are known.
     begun: bool,
@@ -55,7 +55,7 @@ impl<'a> Output<'a> {
             // Only now are the columns certain: a statement compiled before the schema changed
             // is compiled anew at its first step.
             self.begun = true;
-            self.columns = names(row.as_ref());
+            self.columns = columns(row.as_ref());
             self.batch = Batch::new(row.as_ref().column_count());
         }
         if CHUNK_ROWS <= self.batch.len() || CHUNK_BYTES <= self.batch.size() {
@@ -76,10 +76,15 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
+    /// How many rows there were.
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows
+    }
+
     /// The last chunk.
     pub(crate) fn finish(mut self, statement: &Statement<'_>, outcome: Outcome) -> Chunk {
         if !self.begun {
-            self.columns = names(statement);
+            self.columns = columns(statement);
             self.batch = Batch::new(statement.column_count());
         }
         Chunk { columns: self.columns, rows: self.batch, outcome: Some(outcome) }
@@ -125,8 +130,16 @@ impl<'a> Output<'a> {
     }
 }
 
-fn names(statement: &Statement<'_>) -> Option<Arc<[String]>> {
-    (0 < statement.column_count()).then(|| statement.column_names().map(str::to_owned).collect())
+fn columns(statement: &Statement<'_>) -> Option<Arc<[Column]>> {
+    (0 < statement.column_count()).then(|| describe_columns(statement).collect())
+}
+
+/// The columns of what a statement yields.
+pub(crate) fn describe_columns(statement: &Statement<'_>) -> impl Iterator<Item = Column> {
+    statement.columns().map(|column| Column {
+        name: column.name().to_owned(),
+        decl_type: column.decl_type().map(str::to_owned),
+    })
 }
 
 fn not_utf8(bytes: &[u8], row: &Row<'_>, column: usize) -> EngineError {

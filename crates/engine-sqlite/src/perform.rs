@@ -3,13 +3,13 @@ use crate::bind::bind;
 use crate::errors::interpret;
 use crate::handle::Handle;
 use crate::job::Done;
-use crate::output::Output;
+use crate::output::{Output, describe_columns};
 use crate::pipe::Writer;
 use crate::text::{acts_when_compiled, counts_changes, is_blank};
-use rowhouse_engine::{Chunk, EngineError, Misuse, Options, Outcome};
+use rowhouse_engine::{Chunk, Description, EngineError, Misuse, Options, Outcome, SqlPolicy};
 use rowhouse_types::{Arguments, Request};
 use rusqlite::fallible_iterator::FallibleIterator;
-use rusqlite::{Batch, CachedStatement, Statement};
+use rusqlite::{Batch, CachedStatement, Statement, StatementStatus};
 use std::ops::{Deref, DerefMut};
 
 /// Why a request goes no further.
@@ -43,15 +43,41 @@ pub(crate) fn perform(
         // Before compiling: SQLite takes a locked memory's tables for missing.
         take_turn(handle)?;
     }
-    handle.admit(options.policy);
+    handle.admit(options.policy)?;
+    let before = handle.connection.total_changes();
     let performed = match request {
         Request::Execute { sql, arguments } => execute(handle, sql, arguments, options, pipe),
-        Request::Repeat { sql, sets } => repeat(handle, sql, sets),
-        Request::Script { sql } => script(handle, sql),
+        Request::Repeat { sql, sets } => repeat(handle, sql, sets, options.policy),
+        Request::Script { sql } => script(handle, sql, options.policy),
     };
+    let performed = performed.map(|chunk| count_written(handle, chunk, before));
     performed.map_err(|halt| match halt {
         Halt::Failed(error) => Halt::Failed(handle.tell_quota(error)),
         halt => halt,
+    })
+}
+
+/// Tells what the one statement of `sql` is.
+pub(crate) fn describe(handle: &mut Handle, sql: &str, options: &Options) -> Result<Description, Halt> {
+    proceed(handle)?;
+    if sql.contains('\0') {
+        return Err(Misuse::NullCharacter.into());
+    }
+    if is_blank(sql) {
+        return Ok(Description { is_readonly: true, ..Description::default() });
+    }
+    if !handle.may_read_freely() {
+        take_turn(handle)?;
+    }
+    handle.while_asking(options.policy, |handle| {
+        let statement = handle.connection.prepare(sql).map_err(|error| explain(handle, sql, &error))?;
+        let name = |place| statement.parameter_name(place).map(str::to_owned);
+        Ok(Description {
+            params: (1..=statement.parameter_count()).map(name).collect(),
+            columns: describe_columns(&statement).collect(),
+            is_explain: statement.is_explain() != 0,
+            is_readonly: statement.readonly(),
+        })
     })
 }
 
@@ -73,6 +99,7 @@ fn execute(
     let mut statement = prepare(handle, sql)?;
     let writes = !statement.readonly();
     if writes {
+        may_write(options.policy)?;
         take_turn(handle)?;
         handle.heed_quota(|| sql.to_owned())?;
     }
@@ -99,11 +126,21 @@ fn stream(
         output.push(row)?;
     }
     drop(rows);
-    let affected = counts_changes(sql).then(|| handle.connection.changes());
-    Ok(output.finish(statement, outcome(handle, affected)))
+    let changed = handle.connection.changes();
+    let mut outcome = outcome(handle, counts_changes(sql).then_some(changed));
+    outcome.changed = changed;
+    outcome.rows_read = output.rows().max(scanned(statement));
+    Ok(output.finish(statement, outcome))
 }
 
-fn repeat(handle: &Handle, sql: &str, sets: &[Arguments]) -> Result<Chunk, Halt> {
+/// The rows of tables it has stepped over since it was asked last.
+fn scanned(statement: &Statement<'_>) -> u64 {
+    let steps = statement.reset_status(StatementStatus::FullscanStep);
+    // The first row of a scan is no step to SQLite.
+    if steps == 0 { 0 } else { u64::from(steps.unsigned_abs()) + 1 }
+}
+
+fn repeat(handle: &Handle, sql: &str, sets: &[Arguments], policy: SqlPolicy) -> Result<Chunk, Halt> {
     if is_blank(sql) {
         return Err(Misuse::NotDataChanging.into());
     }
@@ -111,6 +148,7 @@ fn repeat(handle: &Handle, sql: &str, sets: &[Arguments]) -> Result<Chunk, Halt>
     if statement.readonly() {
         return Err(Misuse::NotDataChanging.into());
     }
+    may_write(policy)?;
     take_turn(handle)?;
     handle.heed_quota(|| sql.to_owned())?;
     let counts = counts_changes(sql);
@@ -126,24 +164,39 @@ fn repeat(handle: &Handle, sql: &str, sets: &[Arguments]) -> Result<Chunk, Halt>
     };
     let affected =
         if handle.grouped || handle.connection.is_autocommit() { atomically(handle, all) } else { all() }?;
-    Ok(last(handle, counts.then_some(affected)))
+    let mut last = last(handle, counts.then_some(affected));
+    if let Some(outcome) = &mut last.outcome {
+        outcome.changed = affected;
+        outcome.rows_read = scanned(&statement);
+    }
+    Ok(last)
 }
 
-fn script(handle: &Handle, sql: &str) -> Result<Chunk, Halt> {
-    take_turn(handle)?;
+fn script(handle: &Handle, sql: &str, policy: SqlPolicy) -> Result<Chunk, Halt> {
+    // Who may only read keeps nobody from writing.
+    if policy != SqlPolicy::ReadOnly {
+        take_turn(handle)?;
+    }
     if !handle.connection.is_autocommit() {
         handle.housekeep("COMMIT").map_err(|error| interpret(&error, &handle.control))?;
     }
-    let mut statements = Batch::new(&handle.connection, sql);
+    let (mut statements, mut read) = (Batch::new(&handle.connection, sql), 0);
     // What has done all it had to is not late.
     while let Some(mut statement) = statements.next().map_err(|error| interpret(&error, &handle.control))? {
         proceed(handle)?;
         if !statement.readonly() {
+            may_write(policy)?;
             handle.heed_quota(|| statement.expanded_sql().unwrap_or_default())?;
         }
         exhaust(handle, &mut statement)?;
+        read += scanned(&statement);
     }
-    Ok(last(handle, None))
+    let mut last = last(handle, None);
+    if let Some(outcome) = &mut last.outcome {
+        outcome.changed = handle.connection.changes();
+        outcome.rows_read = read;
+    }
+    Ok(last)
 }
 
 /// Steps to the end; rows are discarded.
@@ -179,20 +232,27 @@ fn prepare<'c>(handle: &'c Handle, sql: &str) -> Result<Prepared<'c>, Halt> {
     } else {
         connection.prepare_cached(sql).map(Prepared::Cached)
     };
-    prepared.map_err(|error| {
-        // Compiling looks at what follows the first statement too; if the first one is fine, the
-        // fault is that something follows.
-        // A lock or a deadline, met while compiling, says nothing of the text.
-        let plain = match &error {
-            rusqlite::Error::SqliteFailure(error, _) | rusqlite::Error::SqlInputError { error, .. } => {
-                error.extended_code & 0xff == rusqlite::ffi::SQLITE_ERROR
-            }
-            _ => false,
-        };
-        let follows = matches!(error, rusqlite::Error::MultipleStatement)
-            || (plain && matches!(Batch::new(connection, sql).next(), Ok(Some(_))));
-        if follows { Misuse::MultipleStatements.into() } else { interpret(&error, &handle.control).into() }
-    })
+    prepared.map_err(|error| explain(handle, sql, &error))
+}
+
+/// Why `sql` could not be compiled.
+///
+/// Compiling looks at what follows the first statement too; if the first one is fine, the fault is that
+/// something follows. A lock or a deadline, met while compiling, says nothing of the text.
+fn explain(handle: &Handle, sql: &str, error: &rusqlite::Error) -> Halt {
+    let plain = match error {
+        rusqlite::Error::SqliteFailure(error, _) | rusqlite::Error::SqlInputError { error, .. } => {
+            error.extended_code & 0xff == rusqlite::ffi::SQLITE_ERROR
+        }
+        _ => false,
+    };
+    let follows = matches!(error, rusqlite::Error::MultipleStatement)
+        || (plain && matches!(Batch::new(&handle.connection, sql).next(), Ok(Some(_))));
+    if follows { Misuse::MultipleStatements.into() } else { interpret(error, &handle.control).into() }
+}
+
+fn may_write(policy: SqlPolicy) -> Result<(), Halt> {
+    if policy == SqlPolicy::ReadOnly { Err(EngineError::MayNotWrite.into()) } else { Ok(()) }
 }
 
 fn take_turn(handle: &Handle) -> Result<(), Halt> {
@@ -210,7 +270,19 @@ fn last(handle: &Handle, affected: Option<u64>) -> Chunk {
 }
 
 fn outcome(handle: &Handle, affected: Option<u64>) -> Outcome {
-    Outcome { affected, last_insert_id: handle.connection.last_insert_rowid() }
+    Outcome { affected, last_insert_id: handle.connection.last_insert_rowid(), ..Outcome::default() }
+}
+
+/// Notes what was written since `before`, and that nothing was changed where nothing was: what SQLite
+/// tells then is of an earlier statement.
+fn count_written(handle: &Handle, mut chunk: Chunk, before: u64) -> Chunk {
+    if let Some(outcome) = &mut chunk.outcome {
+        outcome.rows_written = handle.connection.total_changes().wrapping_sub(before);
+        if outcome.rows_written == 0 {
+            outcome.changed = 0;
+        }
+    }
+    chunk
 }
 
 // === impl Halt ===

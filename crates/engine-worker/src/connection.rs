@@ -4,7 +4,7 @@ use crate::frame::Unsent;
 use crate::link::{PATIENCE, unsent};
 use crate::message::{Order, Report};
 use futures::future::BoxFuture;
-use rowhouse_engine::{Chunk, Chunks, Connection, EngineError, Options, SessionState};
+use rowhouse_engine::{Chunk, Chunks, Connection, Description, EngineError, Options, SessionState};
 use rowhouse_types::Request;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -114,6 +114,32 @@ impl Connection for WorkerConnection {
             let item = run.next().await?;
             Some((item, run))
         }))
+    }
+
+    fn describe<'a>(
+        &'a mut self,
+        sql: &'a str,
+        options: Options,
+    ) -> BoxFuture<'a, Result<Description, EngineError>> {
+        Box::pin(async move {
+            self.unbegun = None;
+            self.state = SessionState::Stateful;
+            let serial = self.channel.begin();
+            let order = Order::Describe { sql: sql.to_owned(), options };
+            self.channel.send(serial, &order).map_err(unsent)?;
+            let phase = Phase::Away(None);
+            let mut run = Run { connection: self, serial, deadline: options.deadline, phase, read: 0 };
+            let report = run.report().await;
+            run.phase = Phase::Ended;
+            match report {
+                Some(Report::Described { state, result }) => {
+                    run.connection.state = state;
+                    result
+                }
+                Some(_) => run.connection.break_off("it answered something else"),
+                None => Err(EngineError::ProcessEnded),
+            }
+        })
     }
 
     fn take_back(&mut self) -> Option<Request> {

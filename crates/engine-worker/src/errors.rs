@@ -89,6 +89,7 @@ pub(crate) fn encode(out: &mut Encoder, error: &EngineError) {
             out.u8(20);
             out.u64(*limit);
         }
+        EngineError::MayNotWrite => out.u8(21),
     }
 }
 
@@ -119,6 +120,7 @@ pub(crate) fn decode(from: &mut Decoder<'_>) -> Result<EngineError, Malformed> {
         18 => EngineError::Storage(decode_io(from)?),
         19 => EngineError::Lost,
         20 => EngineError::QuotaReached { limit: from.u64()? },
+        21 => EngineError::MayNotWrite,
         _ => return Err(Malformed),
     })
 }

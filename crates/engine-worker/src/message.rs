@@ -2,10 +2,10 @@
 use crate::codec::{Decoder, Encoder, Malformed};
 use crate::errors;
 use crate::request::{
-    decode_chunk, decode_options, decode_request, decode_state, encode_chunk, encode_options, encode_request,
-    encode_state,
+    decode_chunk, decode_description, decode_options, decode_request, decode_state, encode_chunk,
+    encode_description, encode_options, encode_request, encode_state,
 };
-use rowhouse_engine::{Chunk, EngineError, Options, Over, Pace, Progress, SessionState, Stage};
+use rowhouse_engine::{Chunk, Description, EngineError, Options, Over, Pace, Progress, SessionState, Stage};
 use rowhouse_types::Request;
 
 /// What the server tells the worker to do, on a channel.
@@ -39,6 +39,11 @@ pub(crate) enum Order {
     /// A request of the session's.
     Run {
         request: Request,
+        options: Options,
+    },
+    /// What a statement is.
+    Describe {
+        sql: String,
         options: Options,
     },
     /// So many chunks more may be sent.
@@ -83,6 +88,8 @@ pub(crate) enum Report {
     Chunk(Chunk),
     /// A request has ended: what the session holds now, whether nothing of it was begun, and how.
     End { state: SessionState, unbegun: bool, result: Result<Chunk, EngineError> },
+    /// What a statement is, and what the session holds.
+    Described { state: SessionState, result: Result<Description, EngineError> },
     /// Something else was done with a session.
     Done { state: SessionState, result: Result<(), EngineError> },
     /// A call has ended, with a number where it has one.
@@ -150,6 +157,11 @@ impl Order {
             }
             Self::IsFrozen => out.u8(18),
             Self::Checkpoint => out.u8(19),
+            Self::Describe { sql, options } => {
+                out.u8(20);
+                encode_options(out, options);
+                out.text(sql);
+            }
         }
     }
 
@@ -188,6 +200,10 @@ impl Order {
             17 => Self::Bound { max_bytes: from.option(Decoder::u64)? },
             18 => Self::IsFrozen,
             19 => Self::Checkpoint,
+            20 => {
+                let options = decode_options(&mut from)?;
+                Self::Describe { sql: from.string()?, options }
+            }
             _ => return Err(Malformed),
         };
         from.end()?;
@@ -237,6 +253,11 @@ impl Report {
                 out.u64(*done);
                 out.u64(*total);
             }
+            Self::Described { state, result } => {
+                out.u8(5);
+                encode_state(out, *state);
+                encode_result(out, result, encode_description);
+            }
         }
     }
 
@@ -262,6 +283,10 @@ impl Report {
                 };
                 Self::Progress(Progress { stage, done: from.u64()?, total: from.u64()? })
             }
+            5 => Self::Described {
+                state: decode_state(&mut from)?,
+                result: decode_result(&mut from, decode_description)?,
+            },
             _ => return Err(Malformed),
         };
         from.end()?;
@@ -291,4 +316,61 @@ fn decode_result<T>(
     decode: impl FnOnce(&mut Decoder<'_>) -> Result<T, Malformed>,
 ) -> Result<Result<T, EngineError>, Malformed> {
     if from.flag()? { decode(from).map(Ok) } else { errors::decode(from).map(Err) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rowhouse_engine::{Column, Outcome, SqlPolicy};
+
+    fn there_and_back(report: &Report) -> Report {
+        let mut out = Encoder::default();
+        report.encode(&mut out);
+        for len in 0..out.0.len() {
+            assert!(Report::decode(&out.0[..len]).is_err(), "{len} bytes of {}", out.0.len());
+        }
+        Report::decode(&out.0).unwrap()
+    }
+
+    fn columns() -> Vec<Column> {
+        let column = |name: &str, decl_type: Option<&str>| Column {
+            name: name.to_owned(),
+            decl_type: decl_type.map(str::to_owned),
+        };
+        vec![column("n", Some("INTEGER")), column("", None)]
+    }
+
+    #[test]
+    fn a_description_arrives_as_it_was_sent() {
+        let description = Description {
+            params: vec![Some(":a".to_owned()), None],
+            columns: columns(),
+            is_explain: true,
+            is_readonly: false,
+        };
+        let sent = Report::Described { state: SessionState::Transaction, result: Ok(description.clone()) };
+        let Report::Described { state, result } = there_and_back(&sent) else { panic!("another report") };
+        assert_eq!((state, result.unwrap()), (SessionState::Transaction, description));
+    }
+
+    #[test]
+    fn a_result_arrives_with_its_columns_and_counts() {
+        let outcome =
+            Outcome { affected: None, changed: 1, last_insert_id: -2, rows_read: 3, rows_written: 4 };
+        let chunk = Chunk { columns: Some(columns().into()), outcome: Some(outcome), ..Chunk::default() };
+        let Report::Chunk(arrived) = there_and_back(&Report::Chunk(chunk)) else { panic!("another report") };
+        assert_eq!(arrived.columns.as_deref(), Some(&columns()[..]));
+        assert_eq!(arrived.outcome, Some(outcome));
+    }
+
+    #[test]
+    fn who_asks_what_a_statement_is_may_do_no_more_than_whoever_runs_it() {
+        for policy in [SqlPolicy::Standard, SqlPolicy::Guarded, SqlPolicy::ReadOnly] {
+            let options = Options { deadline: None, policy, max_rows: Some(1), max_bytes: None };
+            let mut out = Encoder::default();
+            Order::Describe { sql: "SELECT 1".to_owned(), options }.encode(&mut out);
+            let Ok(Order::Describe { sql, options }) = Order::decode(&out.0) else { panic!("another order") };
+            assert_eq!((sql.as_str(), options.policy, options.max_rows), ("SELECT 1", policy, Some(1)));
+        }
+    }
 }

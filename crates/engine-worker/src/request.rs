@@ -1,6 +1,6 @@
 //! Requests, options and results as bytes.
 use crate::codec::{Decoder, Encoder, Malformed};
-use rowhouse_engine::{Batch, Chunk, Options, Outcome, SessionState, SqlPolicy};
+use rowhouse_engine::{Batch, Chunk, Column, Description, Options, Outcome, SessionState, SqlPolicy};
 use rowhouse_types::{Arguments, Request, Value};
 use std::sync::Arc;
 use std::time::Instant;
@@ -104,6 +104,7 @@ pub(crate) fn encode_options(out: &mut Encoder, options: &Options) {
     out.u8(match options.policy {
         SqlPolicy::Standard => 0,
         SqlPolicy::Guarded => 1,
+        SqlPolicy::ReadOnly => 2,
     });
     out.option(options.max_rows, Encoder::u64);
     out.option(options.max_bytes, Encoder::u64);
@@ -117,6 +118,7 @@ pub(crate) fn decode_options(from: &mut Decoder<'_>) -> Result<Options, Malforme
         policy: match from.u8()? {
             0 => SqlPolicy::Standard,
             1 => SqlPolicy::Guarded,
+            2 => SqlPolicy::ReadOnly,
             _ => return Err(Malformed),
         },
         max_rows: from.option(Decoder::u64)?,
@@ -127,22 +129,62 @@ pub(crate) fn decode_options(from: &mut Decoder<'_>) -> Result<Options, Malforme
 pub(crate) fn encode_chunk(out: &mut Encoder, chunk: &Chunk) {
     out.option(chunk.columns.as_deref(), |out, columns| {
         out.count(columns.len());
-        columns.iter().for_each(|name| out.text(name));
+        columns.iter().for_each(|column| encode_column(out, column));
     });
-    out.option(chunk.outcome, |out, Outcome { affected, last_insert_id }| {
-        out.option(affected, Encoder::u64);
-        out.i64(last_insert_id);
+    out.option(chunk.outcome, |out, outcome| {
+        out.option(outcome.affected, Encoder::u64);
+        out.u64(outcome.changed);
+        out.i64(outcome.last_insert_id);
+        out.u64(outcome.rows_read);
+        out.u64(outcome.rows_written);
     });
     chunk.rows.pack(&mut out.0);
 }
 
 /// Takes all there is.
 pub(crate) fn decode_chunk(from: &mut Decoder<'_>) -> Result<Chunk, Malformed> {
-    let columns = from.option(|from| from.list(1, Decoder::string))?;
-    let outcome = from
-        .option(|from| Ok(Outcome { affected: from.option(Decoder::u64)?, last_insert_id: from.i64()? }))?;
+    let columns = from.option(|from| from.list(COLUMN_LEAST, decode_column))?;
+    let outcome = from.option(|from| {
+        Ok(Outcome {
+            affected: from.option(Decoder::u64)?,
+            changed: from.u64()?,
+            last_insert_id: from.i64()?,
+            rows_read: from.u64()?,
+            rows_written: from.u64()?,
+        })
+    })?;
     let rows = Batch::unpack(std::mem::take(&mut from.0)).ok_or(Malformed)?;
     Ok(Chunk { columns: columns.map(Into::into), rows, outcome })
+}
+
+/// The bytes of a column with nothing in it.
+const COLUMN_LEAST: usize = 9;
+
+fn encode_column(out: &mut Encoder, column: &Column) {
+    out.text(&column.name);
+    out.option(column.decl_type.as_deref(), Encoder::text);
+}
+
+fn decode_column(from: &mut Decoder<'_>) -> Result<Column, Malformed> {
+    Ok(Column { name: from.string()?, decl_type: from.option(Decoder::string)? })
+}
+
+pub(crate) fn encode_description(out: &mut Encoder, description: &Description) {
+    out.count(description.params.len());
+    description.params.iter().for_each(|name| out.option(name.as_deref(), Encoder::text));
+    out.count(description.columns.len());
+    description.columns.iter().for_each(|column| encode_column(out, column));
+    out.u8(u8::from(description.is_explain));
+    out.u8(u8::from(description.is_readonly));
+}
+
+pub(crate) fn decode_description(from: &mut Decoder<'_>) -> Result<Description, Malformed> {
+    Ok(Description {
+        params: from.list(1, |from| from.option(Decoder::string))?,
+        columns: from.list(COLUMN_LEAST, decode_column)?,
+        is_explain: from.flag()?,
+        is_readonly: from.flag()?,
+    })
 }
 
 pub(crate) fn encode_state(out: &mut Encoder, state: SessionState) {

@@ -3,8 +3,8 @@
 //! An engine's test suite implements [`Harness`] and calls [`conformance!`](crate::conformance!)
 //! once; each function of this module becomes a test. SQL is kept to what every dialect has.
 use crate::{
-    Batch, Connection, Database, Engine, EngineError, Location, Misuse, Options, Outcome, Presence,
-    SessionState, SqlPolicy,
+    Batch, Connection, Database, Description, Engine, EngineError, Location, Misuse, Options, Outcome,
+    Presence, SessionState, SqlPolicy,
 };
 use futures::{FutureExt, StreamExt};
 use rowhouse_types::{Arguments, Request, Value};
@@ -15,12 +15,14 @@ use std::time::{Duration, Instant};
 
 mod bounds;
 mod copies;
+mod described;
 mod lifecycle;
 mod sessions;
 mod statements;
 
 pub use bounds::*;
 pub use copies::*;
+pub use described::*;
 pub use lifecycle::*;
 pub use sessions::*;
 pub use statements::*;
@@ -82,6 +84,13 @@ macro_rules! conformance {
             repeat_is_all_or_none
             repeat_wants_a_change
             a_script_stops_at_its_first_error
+            a_statement_is_described_without_being_run
+            what_cannot_be_run_is_not_described
+            a_description_sees_what_the_session_holds
+            columns_have_the_types_they_were_declared_with
+            who_may_only_read_changes_nothing
+            who_may_only_read_keeps_nobody_from_writing
+            rows_read_and_written_are_counted
             many_rows_come_in_order
             a_slow_reader_halts_the_statement
             too_many_rows_are_refused

@@ -44,6 +44,9 @@ pub enum EngineError {
         /// The most bytes it may take.
         limit: u64,
     },
+    /// The policy of the request lets it only read.
+    #[error("not authorized to write")]
+    MayNotWrite,
     /// There is no such database.
     #[error("database does not exist")]
     NoSuchDatabase,
@@ -188,6 +191,7 @@ impl Reportable for EngineError {
             Self::Misuse(_)
             | Self::TooManyRows { .. }
             | Self::TooManyBytes { .. }
+            | Self::MayNotWrite
             | Self::AlreadyExists
             | Self::NameTaken
             | Self::BadBackup { .. } => ErrorKind::User,
@@ -214,6 +218,7 @@ impl Reportable for EngineError {
             Self::Cancelled => ErrorCode::Cancelled,
             Self::TooManyRows { .. } | Self::TooManyBytes { .. } => ErrorCode::ResultTooLarge,
             Self::QuotaReached { .. } => ErrorCode::DiskFull,
+            Self::MayNotWrite => ErrorCode::Forbidden,
             Self::NoSuchDatabase => ErrorCode::DatabaseNotFound,
             Self::AlreadyExists | Self::NameTaken => ErrorCode::NameTaken,
             Self::NotADatabase | Self::BadBackup { .. } => ErrorCode::DatabaseCorrupt,
@@ -235,6 +240,7 @@ impl Reportable for EngineError {
             Self::TooManyBytes { .. } => "fetch in pages, or ask the operator to raise max_result_bytes",
             Self::TimedOut => "make the statement shorter, or ask the operator to raise statement_timeout",
             Self::QuotaReached { limit } => return Some(quota_hint(*limit)),
+            Self::MayNotWrite => "use credentials that have the scope write",
             Self::NameTaken => "use the other database's name exactly, or choose another one",
             Self::NotADatabase => "ask the operator to look at what is in the data directory",
             Self::Replaced => "send it again: the next request sees what is there now",

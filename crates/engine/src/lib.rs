@@ -13,6 +13,6 @@ pub use batch::{Batch, Row};
 pub use copy::{Course, Over, Pace, Progress, Restoration, Stage, Stamp};
 pub use error::{Condition, EngineError, Misuse};
 pub use port::{
-    Chunk, Chunks, Claim, Claimant, Connection, Database, Engine, Location, Options, Outcome, Presence,
-    Process, Processes, SessionState, SqlPolicy, THAW,
+    Chunk, Chunks, Claim, Claimant, Column, Connection, Database, Description, Engine, Location, Options,
+    Outcome, Presence, Process, Processes, SessionState, SqlPolicy, THAW,
 };

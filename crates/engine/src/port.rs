@@ -226,6 +226,9 @@ pub enum SqlPolicy {
     /// As `Standard`, but deleting rows and dropping objects is refused, and `PRAGMA` does
     /// nothing and answers nothing.
     Guarded,
+    /// As `Standard`, but nothing is changed and nobody who writes is kept waiting: what would write, or
+    /// take the turn to write, fails with [`EngineError::MayNotWrite`].
+    ReadOnly,
 }
 
 /// A part of a result.
@@ -234,12 +237,34 @@ pub enum SqlPolicy {
 /// whose last chunk has no outcome was cut off.
 #[derive(Debug, Default)]
 pub struct Chunk {
-    /// The names of the columns, in the first chunk of a result that has columns.
-    pub columns: Option<Arc<[String]>>,
+    /// The columns, in the first chunk of a result that has any.
+    pub columns: Option<Arc<[Column]>>,
     /// Rows.
     pub rows: Batch,
     /// How it ended; nothing follows.
     pub outcome: Option<Outcome>,
+}
+
+/// A column of a result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// The type that was declared for it, where it is a column of a table as it stands there.
+    pub decl_type: Option<String>,
+}
+
+/// What a statement is, without running it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Description {
+    /// Its places for arguments, in order, with the names they have, as they are written (`:a`, `?2`).
+    pub params: Vec<Option<String>>,
+    /// The columns of its result.
+    pub columns: Vec<Column>,
+    /// Whether it tells how a statement would be run.
+    pub is_explain: bool,
+    /// Whether it changes nothing in the database.
+    pub is_readonly: bool,
 }
 
 /// How a request ended.
@@ -248,8 +273,15 @@ pub struct Outcome {
     /// Rows inserted, updated or deleted by a statement that begins with `INSERT`, `UPDATE`,
     /// `DELETE` or `REPLACE`; `None` for every other statement and for scripts.
     pub affected: Option<u64>,
+    /// Rows its last statement inserted, updated or deleted itself, however it begins; for a repeated
+    /// statement the sum. Without those that triggers and foreign keys changed.
+    pub changed: u64,
     /// The key of the row inserted last on this connection, 0 if there was none.
     pub last_insert_id: i64,
+    /// Rows of tables it looked at, about: what engines count, and no less than it yielded.
+    pub rows_read: u64,
+    /// Rows it inserted, updated or deleted, with those that triggers and foreign keys changed.
+    pub rows_written: u64,
 }
 
 /// What a connection holds that belongs to its borrower alone.
@@ -276,6 +308,21 @@ pub trait Connection: Debug + Send + 'static {
     /// Dropping the stream interrupts the request; what it did in autocommit is undone unless it
     /// had ended. The next call waits until the interruption has taken effect.
     fn run(&mut self, request: Request, options: Options) -> Chunks<'_>;
+
+    /// Tells what one statement is, without running it.
+    ///
+    /// # Errors
+    ///
+    /// What running it would fail with before its first step.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Connection::run`].
+    fn describe<'a>(
+        &'a mut self,
+        sql: &'a str,
+        options: Options,
+    ) -> BoxFuture<'a, Result<Description, EngineError>>;
 
     /// The request that failed with [`EngineError::Replaced`] or [`EngineError::ProcessEnded`] before
     /// anything of it was done, once.

@@ -50,7 +50,9 @@ pub(crate) fn engine(database: &str, error: &EngineError) -> Fault {
         | EngineError::NoProcess(_)
         | EngineError::OpenElsewhere => Class::OperationalError,
         EngineError::Misuse(_) => Class::ProgrammingError,
-        EngineError::NotADatabase | EngineError::BadBackup { .. } => Class::DatabaseError,
+        EngineError::MayNotWrite | EngineError::NotADatabase | EngineError::BadBackup { .. } => {
+            Class::DatabaseError
+        }
         EngineError::TooManyRows { .. } | EngineError::TooManyBytes { .. } => Class::DataError,
         EngineError::Cancelled | EngineError::AlreadyExists | EngineError::Closed | EngineError::Lost => {
             Class::SQLiteRxError

@@ -2,8 +2,8 @@
 use futures::future::BoxFuture;
 use futures::stream::StreamExt;
 use rowhouse_engine::{
-    Batch, Chunk, Chunks, Claim, Claimant, Connection, Course, Database, Engine, EngineError, Location,
-    Options, Outcome, Over, Presence, Restoration, SessionState, Stage, Stamp,
+    Batch, Chunk, Chunks, Claim, Claimant, Connection, Course, Database, Description, Engine, EngineError,
+    Location, Options, Outcome, Over, Presence, Restoration, SessionState, Stage, Stamp,
 };
 use rowhouse_types::{DatabaseName, Request, ValueRef};
 use std::collections::{BTreeMap, BTreeSet};
@@ -410,6 +410,17 @@ impl Connection for FakeConnection {
         rows.push(ValueRef::Text(&self.at));
         let chunk = Chunk { columns: None, rows, outcome: Some(Outcome::default()) };
         futures::stream::once(async { Ok(chunk) }).boxed()
+    }
+
+    fn describe<'a>(
+        &'a mut self,
+        _sql: &'a str,
+        _options: Options,
+    ) -> BoxFuture<'a, Result<Description, EngineError>> {
+        let verified = self.engine.verify(&self.at, self.generation);
+        Box::pin(
+            async move { verified.map(|()| Description { is_readonly: true, ..Description::default() }) },
+        )
     }
 
     fn take_back(&mut self) -> Option<Request> {

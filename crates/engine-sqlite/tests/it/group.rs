@@ -64,7 +64,10 @@ async fn those_who_wait_together_are_committed_together() {
     let before = crowd.log_bytes();
     let ran = crowd.together((1..=50).map(|n| insert(&format!("({n})"))).collect()).await;
     for (n, ran) in (1..).zip(ran) {
-        assert_eq!(ran.unwrap().1, Outcome { affected: Some(1), last_insert_id: n });
+        let outcome = ran.unwrap().1;
+        let expected =
+            Outcome { affected: Some(1), changed: 1, last_insert_id: n, rows_read: 0, rows_written: 1 };
+        assert_eq!(outcome, expected);
     }
     let page = 4096 + 24;
     let written = (crowd.log_bytes() - before) / page;

@@ -1,7 +1,7 @@
 //! What Python's driver does, and so must we.
 use crate::support::Files;
 use rowhouse_engine::conformance::{failure, integer, query, run, unlimited, within};
-use rowhouse_engine::{Condition, Connection, EngineError, Misuse};
+use rowhouse_engine::{Column, Condition, Connection, EngineError, Misuse};
 use rowhouse_types::{Arguments, Request, Value};
 
 async fn affected(connection: &mut dyn Connection, sql: &str) -> Option<u64> {
@@ -146,7 +146,8 @@ async fn a_short_result_is_one_chunk() {
     let mut connection = files.connect("tenant").await;
     let mut chunks = connection.run(Request::execute("SELECT 1 AS a UNION SELECT 2"), unlimited());
     let chunk = chunks.next().await.unwrap().unwrap();
-    assert_eq!(chunk.columns.as_deref(), Some(&["a".to_owned()][..]));
+    let column = Column { name: "a".to_owned(), decl_type: None };
+    assert_eq!(chunk.columns.as_deref(), Some(&[column][..]));
     assert_eq!((chunk.rows.len(), chunk.outcome.is_some()), (2, true));
     assert!(chunks.next().await.is_none());
 }

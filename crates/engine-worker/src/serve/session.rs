@@ -7,7 +7,8 @@ use crate::channel::WINDOW;
 use crate::frame::{Frame, Wire};
 use crate::message::{Order, Report};
 use futures::StreamExt;
-use rowhouse_engine::{Chunk, Chunks, Connection, Database, EngineError, SessionState};
+use futures::future::BoxFuture;
+use rowhouse_engine::{Chunk, Chunks, Connection, Database, Description, EngineError, SessionState};
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
@@ -33,9 +34,9 @@ struct Session {
 }
 
 /// How the reading of a result ended.
-enum Reading {
+enum Reading<T> {
     /// With the last chunk, or an error.
-    Ended(Result<Chunk, EngineError>),
+    Ended(Result<T, EngineError>),
     /// Nobody reads on.
     Cancelled,
     /// Nobody reads on, and this is to be done next.
@@ -112,6 +113,21 @@ impl Session {
                         Reading::Forgotten => return,
                     }
                 }
+                Order::Describe { sql, options } => {
+                    let describing = self.connection.describe(&sql, options);
+                    match describe(describing, serial, &mut self.orders).await {
+                        Reading::Ended(result) => {
+                            let described = Report::Described { state: self.connection.state(), result };
+                            say(&self.wire, (self.channel, serial), &described);
+                        }
+                        Reading::Cancelled => {}
+                        Reading::Overtaken(order) => {
+                            next = Some(order);
+                            continue;
+                        }
+                        Reading::Forgotten => return,
+                    }
+                }
                 Order::Ping => {
                     let result = self.connection.ping().await;
                     self.done(serial, result);
@@ -157,7 +173,11 @@ struct Telling<'a> {
 }
 
 /// Sends chunks as far as they are asked for. What is left is interrupted when it returns.
-async fn read(mut chunks: Chunks<'_>, told: Telling<'_>, orders: &mut Receiver<(u32, Order)>) -> Reading {
+async fn read(
+    mut chunks: Chunks<'_>,
+    told: Telling<'_>,
+    orders: &mut Receiver<(u32, Order)>,
+) -> Reading<Chunk> {
     let mut wanted = WINDOW;
     loop {
         let step = tokio::select! {
@@ -184,6 +204,28 @@ async fn read(mut chunks: Chunks<'_>, told: Telling<'_>, orders: &mut Receiver<(
             }
             Err(None | Some((_, Order::Forget))) => return Reading::Forgotten,
             Err(Some(order)) => return Reading::Overtaken(order),
+        }
+    }
+}
+
+/// Waits for a description as long as somebody wants it.
+async fn describe(
+    mut describing: BoxFuture<'_, Result<Description, EngineError>>,
+    serial: u32,
+    orders: &mut Receiver<(u32, Order)>,
+) -> Reading<Description> {
+    loop {
+        let order = tokio::select! {
+            biased;
+            described = &mut describing => return Reading::Ended(described),
+            order = orders.recv() => order,
+        };
+        match order {
+            Some((cancelled, Order::Cancel)) if cancelled == serial => return Reading::Cancelled,
+            // Of a request that has ended meanwhile.
+            Some((_, Order::Cancel | Order::More { .. })) => {}
+            None | Some((_, Order::Forget)) => return Reading::Forgotten,
+            Some(order) => return Reading::Overtaken(order),
         }
     }
 }

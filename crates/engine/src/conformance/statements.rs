@@ -185,7 +185,7 @@ pub async fn a_refused_result_undoes_what_it_wrote(harness: &impl Harness) {
     assert_eq!(integer(&mut *connection, "SELECT count(*) FROM t").await, 3);
 }
 
-fn insert_each(numbers: &[i64]) -> Request {
+pub(super) fn insert_each(numbers: &[i64]) -> Request {
     let sets = numbers.iter().map(|&n| Arguments::Positional(vec![Value::Integer(n)])).collect();
     Request::Repeat { sql: "INSERT INTO t VALUES (?1)".into(), sets }
 }

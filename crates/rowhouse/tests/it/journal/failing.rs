@@ -2,7 +2,7 @@
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use rowhouse_engine::{
-    Chunks, Condition, Connection, Course, Database, EngineError, Options, SessionState, Stamp,
+    Chunks, Condition, Connection, Course, Database, Description, EngineError, Options, SessionState, Stamp,
 };
 use rowhouse_types::Request;
 use std::path::Path;
@@ -99,6 +99,14 @@ impl Connection for Faulty {
             }
             _ => self.inner.run(request, options),
         }
+    }
+
+    fn describe<'a>(
+        &'a mut self,
+        sql: &'a str,
+        options: Options,
+    ) -> BoxFuture<'a, Result<Description, EngineError>> {
+        self.inner.describe(sql, options)
     }
 
     fn take_back(&mut self) -> Option<Request> {
