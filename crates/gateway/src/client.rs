@@ -35,6 +35,13 @@ pub struct Client {
     known: Arc<Known>,
 }
 
+/// What somebody may do beyond using what is there; all of it unless said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rights {
+    /// Whether a database that is missing is created, on a server that creates any.
+    pub create: bool,
+}
+
 /// Those who are there, by principal.
 ///
 /// Invariant: each principal that has a client is in it once; who has none is not, or leaves just now.
@@ -48,6 +55,8 @@ pub(crate) struct Principals {
 struct Known {
     gateway: Gateway,
     asker: Asker,
+    /// The same one, when it may create nothing.
+    guest: Asker,
     principal: Option<Principal>,
 }
 
@@ -64,6 +73,14 @@ impl Principal {
             None if address.is_loopback() => None,
             None => Some(Self(Proof::Host(Host::of(address)))),
         }
+    }
+}
+
+// === impl Rights ===
+
+impl Default for Rights {
+    fn default() -> Self {
+        Self { create: true }
     }
 }
 
@@ -109,7 +126,24 @@ impl Client {
     ///
     /// Dropping the future gives up every place in a queue and loses nothing.
     pub async fn connect(&self, target: &Target, deadline: Option<Instant>) -> Result<Session, ConnectError> {
-        self.known.gateway.connect_for(&self.known.asker, target, deadline).await
+        self.connect_as(target, Rights::default(), deadline).await
+    }
+
+    /// As [`Client::connect`], for somebody with these rights. What is missing and may not be created is
+    /// refused before any place is taken.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Client::connect`].
+    pub async fn connect_as(
+        &self,
+        target: &Target,
+        rights: Rights,
+        deadline: Option<Instant>,
+    ) -> Result<Session, ConnectError> {
+        let Known { gateway, asker, guest, .. } = &*self.known;
+        let asker = if rights.create { asker } else { guest };
+        gateway.connect_for(asker, target, deadline).await
     }
 
     /// Gives up a session whose database was replaced or whose process ended, and connects to what is there now.
@@ -124,9 +158,23 @@ impl Client {
         session: Session,
         deadline: Option<Instant>,
     ) -> Result<Session, ConnectError> {
+        self.reconnect_as(session, Rights::default(), deadline).await
+    }
+
+    /// As [`Client::reconnect`], for somebody with these rights.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Client::reconnect`].
+    pub async fn reconnect_as(
+        &self,
+        session: Session,
+        rights: Rights,
+        deadline: Option<Instant>,
+    ) -> Result<Session, ConnectError> {
         let target = session.target().clone();
         self.part(session);
-        self.connect(&target, deadline).await
+        self.connect_as(&target, rights, deadline).await
     }
 
     /// Gives up a session whose database was replaced or whose process ended: who asks next gets what
@@ -143,7 +191,9 @@ impl Known {
         let owner = gateway.newcomer();
         gateway.enter(owner);
         let pace = Some(Pace::new(tokio::time::Instant::now().into_std()));
-        Self { gateway: gateway.clone(), asker: Asker { owner, pace }, principal }
+        let asker = Asker { owner, may_create: true, pace };
+        let guest = Asker { may_create: false, ..asker.clone() };
+        Self { gateway: gateway.clone(), asker, guest, principal }
     }
 }
 

@@ -23,7 +23,7 @@ mod uses;
 pub use admin::{AdminError, DatabaseReport, LimitsChanged, OpenReport, Removal};
 pub use backup::{Backup, BackupError, BackupParts, Backups, Plan, Schedule, Shelves};
 pub use catalog::{Catalog, CatalogError, Dynamic, InvalidCatalog, Resolution, Spec};
-pub use client::{Client, Principal};
+pub use client::{Client, Principal, Rights};
 pub use clients::{
     Change, ChangeError, Changed, ClientInfo, Clients, ClientsFull, ClientsParts, ClientsStatus, Doing,
     Guest, Place, Word,

@@ -14,6 +14,9 @@ pub enum OpenError {
     /// There is no such database, and none is created by being named.
     #[error("no such database, and this server creates none by name")]
     CreationNotAllowed,
+    /// There is no such database, and this client may create none.
+    #[error("no such database, and this client may not create it")]
+    MayNotCreate,
     /// The client has created as many as it may in this time.
     #[error("this client creates databases faster than {rate} a second")]
     TooFast {
@@ -58,7 +61,7 @@ impl OpenError {
     /// What refused it, if that was a rule or a limit and not a failure.
     pub(crate) fn refusal(&self) -> Option<Refusal> {
         Some(match self {
-            Self::NotFound | Self::CreationNotAllowed => Refusal::Unknown,
+            Self::NotFound | Self::CreationNotAllowed | Self::MayNotCreate => Refusal::Unknown,
             Self::TooFast { .. } => Refusal::CreateRate,
             Self::Full { .. } => Refusal::Room,
             Self::QueueFull { .. } => Refusal::RoomQueue,
@@ -72,7 +75,7 @@ impl OpenError {
 impl Reportable for OpenError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::NotFound | Self::CreationNotAllowed => ErrorKind::NotFound,
+            Self::NotFound | Self::CreationNotAllowed | Self::MayNotCreate => ErrorKind::NotFound,
             Self::TooFast { .. }
             | Self::Full { .. }
             | Self::QueueFull { .. }
@@ -87,7 +90,7 @@ impl Reportable for OpenError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::NotFound => ErrorCode::DatabaseNotFound,
-            Self::CreationNotAllowed => ErrorCode::CreationNotAllowed,
+            Self::CreationNotAllowed | Self::MayNotCreate => ErrorCode::CreationNotAllowed,
             Self::TooFast { .. } => ErrorCode::CreationRateLimited,
             Self::Full { .. } => ErrorCode::DatabaseLimitReached,
             Self::QueueFull { .. } => ErrorCode::QueueFull,
@@ -102,6 +105,9 @@ impl Reportable for OpenError {
         Some(match self {
             Self::NotFound => "check the name, or ask the operator for --auto-connect".to_owned(),
             Self::CreationNotAllowed => "check the name, or ask the operator for --auto-create".to_owned(),
+            Self::MayNotCreate => {
+                "check the name, or use credentials with the scope `create`".to_owned()
+            }
             Self::TooFast { rate } => {
                 format!("create fewer at once, or ask the operator to raise create_rate (now {rate})")
             }

@@ -58,9 +58,14 @@ pub(crate) struct RegistryParts {
 #[derive(Clone, Debug)]
 pub(crate) struct Asker {
     pub(crate) owner: Owner,
+    /// Whether what it asks for is created if it is missing and the server creates any.
+    pub(crate) may_create: bool,
     /// How fast it may create, if that is bounded.
     pub(crate) pace: Option<Pace>,
 }
+
+/// The most flights of others, who may not create, that one who may goes along with.
+const FLIGHTS_MAX: u32 = 64;
 
 // === impl Registry ===
 
@@ -86,10 +91,18 @@ impl Registry {
         if let Some(tenant) = self.step(|table, _effects| table.lend(name)) {
             return Ok(Lease::counted(tenant, self.clone()));
         }
-        let (this, key, asker) = (self.clone(), name.clone(), asker.clone());
-        let fly = || async move { this.fly(key, dynamic, asker).await };
-        let flight = self.shared.flights.join(name.clone(), fly);
-        flight.await.unwrap_or(Err(OpenError::Interrupted))
+        let mut tries = 0;
+        loop {
+            let (this, key, owned) = (self.clone(), name.clone(), asker.clone());
+            let fly = || async move { this.fly(key, dynamic, owned).await };
+            let flight = self.shared.flights.join(name.clone(), fly);
+            tries += 1;
+            match flight.await.unwrap_or(Err(OpenError::Interrupted)) {
+                // It was on the flight of somebody who may create none; the next may be its own.
+                Err(OpenError::MayNotCreate) if asker.may_create && dynamic == Dynamic::Create && tries < FLIGHTS_MAX => {}
+                landed => return landed,
+            }
+        }
     }
 
     /// Counts, and what is open.
@@ -257,6 +270,9 @@ impl Registry {
         if presence == Presence::Absent && dynamic != Dynamic::Create {
             return Err(OpenError::CreationNotAllowed);
         }
+        if presence == Presence::Absent && !asker.may_create {
+            return Err(OpenError::MayNotCreate);
+        }
         if presence == Presence::Absent {
             pace(asker, &book.all()).await?;
         }
@@ -270,7 +286,7 @@ impl Registry {
         }
         let (database, created) = match open_or_create(&**engine, spec, presence).await {
             // Dropped since it was looked for, before it had a place: it is as absent as any other.
-            Err(OpenError::NotFound) if dynamic == Dynamic::Create => {
+            Err(OpenError::NotFound) if dynamic == Dynamic::Create && asker.may_create => {
                 open_or_create(&**engine, spec, Presence::Absent).await?
             }
             opened => opened?,
