@@ -1,38 +1,12 @@
 //! Who asks, verified, and what they may do.
+use crate::databases::Databases;
+use crate::pace::Pace;
+use crate::scope::{Scope, Scopes};
 use rowhouse_types::{DatabaseName, Target};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
-
-/// One kind of doing that has to be allowed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Scope {
-    /// To read rows.
-    Read,
-    /// To change rows and schema.
-    Write,
-    /// To bring a database into being by naming it.
-    Create,
-    /// To administer.
-    Admin,
-}
-
-/// A set of scopes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Scopes(u8);
-
-/// Which names a grant is for: a name, or the beginning of names and `*`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Pattern {
-    /// This one.
-    Exactly(Target),
-    /// Every name that begins so; every name there is, when that is empty, the default database too.
-    Beginning(String),
-}
-
-/// Which databases a grant is for.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Databases(pub Vec<Pattern>);
+use std::time::{Duration, Instant, SystemTime};
 
 /// What may be done to which databases.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,69 +17,59 @@ pub struct Grant {
     pub databases: Databases,
 }
 
+/// Whether what stands behind identities, a key or a token, is still good. Cloning yields another handle.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    ended: Arc<AtomicBool>,
+}
+
 /// Who asks, verified. Shared by all that was asked with one credential.
 #[derive(Debug)]
 pub struct Identity {
-    /// For operators and for sharing fairly: the name of a token, the subject of a JWT, a user. `None` for
-    /// anybody.
+    /// For operators and for sharing fairly: `token:NAME`, `jwt:SUBJECT` or `user:NAME`. `None` for anybody.
     pub who: Option<Arc<str>>,
-    /// What they may do.
-    pub grant: Grant,
+    /// What they may do: what any of these allows.
+    pub grants: Vec<Grant>,
     /// When it ends.
     pub expires: Option<SystemTime>,
-    /// Whether it was taken back since.
-    revoked: AtomicBool,
+    standing: Standing,
+    pace: Option<Pace>,
 }
 
-// === impl Scopes ===
-
-impl Scopes {
-    /// All there are.
-    pub const ALL: Self = Self(0b1111);
-
-    /// These.
-    pub fn of(scopes: impl IntoIterator<Item = Scope>) -> Self {
-        scopes.into_iter().fold(Self::default(), |all, scope| Self(all.0 | 1 << scope as u8))
-    }
-
-    /// Whether this is among them.
-    pub fn has(self, scope: Scope) -> bool {
-        self.0 & 1 << scope as u8 != 0
-    }
+/// Asked more often than its rate allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooOften {
+    /// How many a second are allowed.
+    pub rate: NonZeroU32,
+    /// When it is worth to ask again.
+    pub retry_after: Duration,
 }
 
-// === impl Pattern ===
+// === impl Grant ===
 
-impl Pattern {
-    /// Whether it is for this database.
-    pub fn is_for(&self, target: &Target) -> bool {
-        match (self, target) {
-            (Self::Exactly(this), target) => this == target,
-            (Self::Beginning(start), Target::Named(name)) => name.as_str().starts_with(start.as_str()),
-            (Self::Beginning(start), Target::Default) => start.is_empty(),
-        }
+impl Grant {
+    /// Whether it allows to do this to that database.
+    pub fn allows(&self, scope: Scope, target: &Target) -> bool {
+        self.scopes.has(scope) && self.databases.has(target)
     }
 }
 
-// === impl Databases ===
+// === impl Standing ===
 
-impl Databases {
-    /// Every database.
-    pub fn all() -> Self {
-        Self(vec![Pattern::Beginning(String::new())])
+impl Standing {
+    /// A good one.
+    pub fn good() -> Self {
+        Self { ended: Arc::default() }
     }
 
-    /// Whether this one is among them.
-    pub fn has(&self, target: &Target) -> bool {
-        self.0.iter().any(|pattern| pattern.is_for(target))
+    /// Whether it is good.
+    pub fn is_good(&self) -> bool {
+        !self.ended.load(Ordering::Acquire)
     }
 
-    /// The one they are, if they are one.
-    pub fn only(&self) -> Option<&DatabaseName> {
-        match &*self.0 {
-            [Pattern::Exactly(Target::Named(name))] => Some(name),
-            _ => None,
-        }
+    /// Takes it back, for everybody whose identity stands on it and for good.
+    pub fn end(&self) {
+        self.ended.store(true, Ordering::Release);
     }
 }
 
@@ -113,28 +77,60 @@ impl Databases {
 
 impl Identity {
     /// Somebody who may do this, for as long.
-    pub fn new(who: Option<Arc<str>>, grant: Grant, expires: Option<SystemTime>) -> Self {
-        Self { who, grant, expires, revoked: AtomicBool::new(false) }
+    pub fn new(who: Option<Arc<str>>, grants: Vec<Grant>, expires: Option<SystemTime>) -> Self {
+        Self { who, grants, expires, standing: Standing::good(), pace: None }
     }
 
-    /// Anybody, where nobody has to say who they are.
+    /// The same, for no longer than this is good.
+    #[must_use]
+    pub fn standing_on(self, standing: Standing) -> Self {
+        Self { standing, ..self }
+    }
+
+    /// The same, asking no more often than so many times a second, of which a second's worth may come at once.
+    #[must_use]
+    pub fn paced(self, pace: Option<Pace>) -> Self {
+        Self { pace, ..self }
+    }
+
+    /// Anybody, where nobody has to say who they are: all that concerns rows.
     pub fn anybody() -> Self {
-        Self::new(None, Grant { scopes: Scopes::ALL, databases: Databases::all() }, None)
+        Self::new(None, vec![Grant { scopes: Scopes::DATA, databases: Databases::all() }], None)
     }
 
     /// Whether they may do this to that database, now.
+    ///
+    /// This is all that authorization is: nothing is looked up, so that it takes as long whether there is
+    /// such a database or not.
     pub fn may(&self, scope: Scope, target: &Target) -> bool {
-        self.is_current() && self.grant.scopes.has(scope) && self.grant.databases.has(target)
+        self.is_current() && self.grants.iter().any(|grant| grant.allows(scope, target))
+    }
+
+    /// The one database they may do anything to, if it is one: it is also how they say which they mean.
+    pub fn only(&self) -> Option<&DatabaseName> {
+        let (first, others) = self.grants.split_first()?;
+        let only = first.databases.only()?;
+        others.iter().all(|grant| grant.databases.only() == Some(only)).then_some(only)
     }
 
     /// Whether it has neither ended nor been taken back.
     pub fn is_current(&self) -> bool {
-        !self.revoked.load(Ordering::Acquire) && self.expires.is_none_or(|at| SystemTime::now() < at)
+        self.standing.is_good() && self.expires.is_none_or(|at| SystemTime::now() < at)
     }
 
-    /// Takes it back: from now on they may do nothing, wherever it is held.
+    /// Takes one turn of its rate, if it has one.
+    ///
+    /// # Errors
+    ///
+    /// When it comes too early; no turn is taken then.
+    pub fn turn(&self) -> Result<(), TooOften> {
+        self.pace.as_ref().map_or(Ok(()), |pace| pace.turn(Instant::now()))
+    }
+
+    /// Takes it back: from now on they may do nothing, wherever it is held; nor may whoever else stands on
+    /// the same key or token.
     pub fn revoke(&self) {
-        self.revoked.store(true, Ordering::Release);
+        self.standing.end();
     }
 }
 
@@ -142,19 +138,67 @@ impl Identity {
 mod tests {
     use super::*;
 
+    fn named(name: &str) -> Target {
+        Target::Named(name.parse().expect("a name"))
+    }
+
+    fn grant(scopes: &str, databases: &str) -> Grant {
+        Grant { scopes: scopes.parse().expect("scopes"), databases: databases.parse().expect("databases") }
+    }
+
+    /// What is allowed: who, by their grants; and of which databases, `r`, `w`, `c` and `a` of each.
     #[test]
-    fn a_grant_is_for_its_names_and_ends_when_it_is_taken_back() {
-        let named = |name: &str| Target::Named(name.parse().expect("a name"));
-        let databases =
-            Databases(vec![Pattern::Exactly(named("acme")), Pattern::Beginning("eu-".to_owned())]);
-        let grant = Grant { scopes: Scopes::of([Scope::Read]), databases };
-        let identity = Identity::new(None, grant, None);
-        assert!(identity.may(Scope::Read, &named("acme")) && identity.may(Scope::Read, &named("eu-1")));
-        assert!(!identity.may(Scope::Write, &named("acme")));
-        assert!(!identity.may(Scope::Read, &named("acme2")) && !identity.may(Scope::Read, &Target::Default));
-        identity.revoke();
-        assert!(!identity.may(Scope::Read, &named("acme")));
-        let past = Identity::new(None, Identity::anybody().grant, Some(SystemTime::UNIX_EPOCH));
+    fn the_matrix_of_who_may_do_what_to_which() {
+        let targets = [Target::Default, named("acme"), named("acme2"), named("eu-1"), named("Acme")];
+        let rows: &[(&[Grant], [&str; 5])] = &[
+            (&[], ["", "", "", "", ""]),
+            (&[grant("", "*")], ["", "", "", "", ""]),
+            (&[grant("read", "")], ["", "", "", "", ""]),
+            (&[grant("read", "acme")], ["", "r", "", "", ""]),
+            (&[grant("write", "acme")], ["", "rw", "", "", ""]),
+            (&[grant("create", "acme")], ["", "c", "", "", ""]),
+            (&[grant("admin", "acme")], ["", "a", "", "", ""]),
+            (&[grant("read,write,create", "acme*")], ["", "rwc", "rwc", "", ""]),
+            (&[grant("read", "~default")], ["r", "", "", "", ""]),
+            (&[grant("read,write,create,admin", "*")], ["rwca"; 5]),
+            (&[grant("read", "*"), grant("write", "eu-*")], ["r", "r", "r", "rw", "r"]),
+            (&[grant("create", "eu-1"), grant("read", "acme,eu-1")], ["", "r", "", "rc", ""]),
+            (&Identity::anybody().grants, ["rwc"; 5]),
+        ];
+        for (grants, allowed) in rows {
+            let identity = Identity::new(None, grants.to_vec(), None);
+            for (target, allowed) in targets.iter().zip(allowed) {
+                let may = Scope::ALL.into_iter().filter(|scope| identity.may(*scope, target));
+                let may: String = may.map(|scope| &scope.as_str()[..1]).collect();
+                assert_eq!(may, *allowed, "{grants:?} to {target:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_allowed_once_it_has_ended_or_was_taken_back() {
+        let standing = Standing::good();
+        let all = || vec![grant("read,write,create,admin", "*")];
+        let one = Identity::new(None, all(), None).standing_on(standing.clone());
+        let other = Identity::new(None, all(), None).standing_on(standing);
+        assert!(one.may(Scope::Read, &named("acme")));
+        other.revoke();
+        assert!(!one.is_current() && Scope::ALL.iter().all(|scope| !one.may(*scope, &named("acme"))));
+        let past = Identity::new(None, all(), Some(SystemTime::UNIX_EPOCH));
         assert!(!past.may(Scope::Read, &Target::Default));
+    }
+
+    #[test]
+    fn who_has_one_database_means_it() {
+        let only = |grants: &[Grant]| {
+            let identity = Identity::new(None, grants.to_vec(), None);
+            identity.only().map(ToString::to_string)
+        };
+        assert_eq!(only(&[grant("read", "acme")]).as_deref(), Some("acme"));
+        assert_eq!(only(&[grant("read", "acme"), grant("create", "acme")]).as_deref(), Some("acme"));
+        for several in ["acme,b", "acme*", "*", "~default"] {
+            assert_eq!(only(&[grant("read", several)]), None);
+        }
+        assert_eq!(only(&[grant("read", "acme"), grant("read", "b")]), None);
     }
 }

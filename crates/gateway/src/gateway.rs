@@ -183,7 +183,8 @@ impl Gateway {
     ///
     /// Dropping the future gives up every place in a queue and loses nothing.
     pub async fn connect(&self, target: &Target, deadline: Option<Instant>) -> Result<Session, ConnectError> {
-        self.connect_for(&Asker { owner: Owner::NOBODY, may_create: true, pace: None }, target, deadline).await
+        self.connect_for(&Asker { owner: Owner::NOBODY, may_create: true, pace: None }, target, deadline)
+            .await
     }
 
     /// Notes how a request on a session ended, for operators.

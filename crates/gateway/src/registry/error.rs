@@ -105,9 +105,7 @@ impl Reportable for OpenError {
         Some(match self {
             Self::NotFound => "check the name, or ask the operator for --auto-connect".to_owned(),
             Self::CreationNotAllowed => "check the name, or ask the operator for --auto-create".to_owned(),
-            Self::MayNotCreate => {
-                "check the name, or use credentials with the scope `create`".to_owned()
-            }
+            Self::MayNotCreate => "check the name, or use credentials with the scope `create`".to_owned(),
             Self::TooFast { rate } => {
                 format!("create fewer at once, or ask the operator to raise create_rate (now {rate})")
             }

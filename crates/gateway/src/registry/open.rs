@@ -99,7 +99,8 @@ impl Registry {
             tries += 1;
             match flight.await.unwrap_or(Err(OpenError::Interrupted)) {
                 // It was on the flight of somebody who may create none; the next may be its own.
-                Err(OpenError::MayNotCreate) if asker.may_create && dynamic == Dynamic::Create && tries < FLIGHTS_MAX => {}
+                Err(OpenError::MayNotCreate)
+                    if asker.may_create && dynamic == Dynamic::Create && tries < FLIGHTS_MAX => {}
                 landed => return landed,
             }
         }

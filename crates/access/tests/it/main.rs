@@ -1,0 +1,2 @@
+//! Who is let in, and what they may do then.
+mod tokens;
