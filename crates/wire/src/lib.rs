@@ -1,5 +1,10 @@
 //! L1, messages on the wire: bytes in, messages out. No I/O, no clock, no task.
 //!
 //! Servers and clients share it, and fuzzers reach every decoder through it.
+mod json;
+mod malformed;
+mod protobuf;
+
+pub mod hrana;
 pub mod management;
 pub mod sqlite_rx;
