@@ -1,1 +1,33 @@
 //! L4, HTTP and WebSocket: Hrana for every libSQL client, plain SQL over HTTP, and feeds of changes.
+//!
+//! One task per connection. A request's head says where it goes; who asks is known, and that they may, before
+//! anything is opened or a byte of the body is read. What an endpoint answers with is pulled by the
+//! connection: nothing is produced for a client that does not read, and nothing goes on for one that left.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `listener`, `connection`, `line` | the socket; one connection, and what is known of it |
+//! | `shared` | what all connections are served with |
+//! | `dispatch`, `endpoint`, `call` | from a request's head to who answers it |
+//! | `intake`, `body`, `error`, `page` | a request's body; an answer's; what went wrong; what needs no database |
+//! | `hrana/`, `socket/`, `query/`, `live/` | the endpoints |
+#![expect(dead_code, reason = "the endpoints use it, one after the other")]
+
+mod body;
+mod call;
+mod connection;
+mod dispatch;
+mod endpoint;
+mod error;
+mod hrana;
+mod intake;
+mod line;
+mod listener;
+mod live;
+mod page;
+mod query;
+mod shared;
+mod socket;
+
+pub use listener::{BindError, Listener};
+pub use shared::{Context, Patience, Settings, Timeouts};

@@ -1,0 +1,104 @@
+//! One connection, from its first byte to its last.
+use crate::dispatch::answer;
+use crate::line::Line;
+use crate::shared::Shared;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::rt::Executor;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use rowhouse_gateway::Guest;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_util::task::TaskTracker;
+
+/// The most headers of a request.
+const HEADERS_MAX: usize = 64;
+
+/// The most bytes of a request's head.
+const HEAD_MAX: usize = 32 * 1024;
+
+/// The most requests of one HTTP/2 connection that are answered beside each other.
+const STREAMS_MAX: u32 = 128;
+
+/// What an HTTP/2 connection may send ahead of each request's being read.
+const WINDOW: u32 = 256 * 1024;
+
+/// Runs what HTTP/2 does beside the connection: requests, which are its listener's tasks as well.
+#[derive(Clone)]
+struct Tasks(TaskTracker);
+
+impl<F: Future<Output: Send> + Send + 'static> Executor<F> for Tasks {
+    fn execute(&self, future: F) {
+        self.0.spawn(future);
+    }
+}
+
+/// Serves one connection.
+pub(crate) async fn serve(stream: TcpStream, from: SocketAddr, guest: Guest, shared: Arc<Shared>) {
+    let Ok(to) = stream.set_nodelay(true).and_then(|()| stream.local_addr()) else { return };
+    let sent_away = guest.sent_away();
+    let line = Arc::new(Line::new(from, to.ip(), guest));
+    tokio::select! {
+        () = talk(stream, line, shared) => {}
+        () = sent_away => tracing::debug!(%from, "connection ended: sent away"),
+    }
+}
+
+async fn talk<S>(stream: S, line: Arc<Line>, shared: Arc<Shared>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let from = line.from;
+    let timeouts = shared.context.patience.get();
+    let serving = shared.clone();
+    let (of, identified) = (line.clone(), line);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (shared, line) = (serving.clone(), of.clone());
+        async move { Ok::<_, Infallible>(answer(shared, line, request).await) }
+    });
+    let mut http = auto::Builder::new(Tasks(shared.tasks.clone()));
+    http.http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(timeouts.idle)
+        .max_headers(HEADERS_MAX)
+        .max_buf_size(HEAD_MAX)
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(u32::try_from(HEAD_MAX).expect("small"))
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(4 * WINDOW)
+        .max_concurrent_streams(STREAMS_MAX)
+        .keep_alive_interval(timeouts.idle)
+        .keep_alive_timeout(timeouts.handshake);
+    let mut connection = pin!(http.serve_connection_with_upgrades(TokioIo::new(stream), service));
+    let mut late = pin!(tokio::time::sleep(timeouts.handshake));
+    let mut draining = pin!(shared.context.drain.draining());
+    let (mut is_early, mut serves) = (true, true);
+    loop {
+        tokio::select! {
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(%from, error, "connection ended");
+                }
+                return;
+            }
+            () = &mut late, if is_early => {
+                is_early = false;
+                if !identified.is_identified() {
+                    tracing::debug!(%from, "connection ended: it did not say in time who it is");
+                    return;
+                }
+            }
+            () = &mut draining, if serves => {
+                serves = false;
+                connection.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! What clients are told when something goes wrong: the one mapping of failures to HTTP.
+use crate::body::Body;
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use rowhouse_engine::EngineError;
+use rowhouse_gateway::{AcquireError, ClientsFull, ConnectError, OpenError};
+use rowhouse_types::{ErrorCode, ErrorKind, InvalidName, Reportable};
+use std::time::Duration;
+
+/// For how long a client should leave us alone that came at a bad time.
+const LATER: Duration = Duration::from_secs(1);
+
+/// What went wrong, as told to a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    /// In HTTP's terms.
+    pub(crate) status: StatusCode,
+    /// For programs.
+    pub(crate) code: ErrorCode,
+    /// What it was.
+    pub(crate) message: String,
+    /// What to do next.
+    pub(crate) hint: Option<String>,
+    /// When to come again, where coming again helps.
+    pub(crate) retry_after: Option<Duration>,
+}
+
+/// How a fault is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// `{"message", "code"}`, as clients of Hrana read it; what to do next is part of the message.
+    Hrana,
+    /// `{"error": {"code", "message", "hint"}}`.
+    Plain,
+}
+
+// === impl Fault ===
+
+impl Fault {
+    /// A fault with the status of its code.
+    pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        let status = status(code);
+        let again = matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
+        Self { status, code, message: message.into(), hint: None, retry_after: again.then_some(LATER) }
+    }
+
+    /// What any error of ours says to a stranger.
+    pub(crate) fn of(error: &impl Reportable) -> Self {
+        let fault = Self { hint: error.hint(), ..Self::new(error.code(), error.public_message()) };
+        match (error.kind(), fault.status) {
+            // The same words for a fault of the client's and one of ours: the kind tells them apart.
+            (ErrorKind::Engine | ErrorKind::Internal, status) if status.is_client_error() => {
+                fault.status(StatusCode::INTERNAL_SERVER_ERROR)
+            }
+            _ => fault,
+        }
+    }
+
+    /// The same, with what to do next.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same, with another status.
+    pub(crate) fn status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// There is nothing at this path.
+    pub(crate) fn no_such_path() -> Self {
+        let hint = "Hrana is at /v2/pipeline, /v3/pipeline and /v3/cursor, plain SQL at /query, after the database's prefix if it has one";
+        Self::new(ErrorCode::MalformedRequest, "there is nothing at this path")
+            .status(StatusCode::NOT_FOUND)
+            .hint(hint)
+    }
+
+    /// There is something at this path, for these methods.
+    pub(crate) fn wrong_method(allowed: &'static str) -> Self {
+        Self::new(ErrorCode::MalformedRequest, format!("this path takes {allowed} only"))
+            .status(StatusCode::METHOD_NOT_ALLOWED)
+    }
+
+    /// The answer that says so.
+    pub(crate) fn response(&self, form: Form) -> Response<Body> {
+        let Self { code, message, hint, .. } = self;
+        let text = match form {
+            Form::Hrana => {
+                let message = match hint {
+                    Some(hint) => format!("{message}: {hint}"),
+                    None => message.clone(),
+                };
+                serde_json::json!({ "message": message, "code": code.as_str().to_ascii_uppercase() })
+            }
+            Form::Plain => {
+                serde_json::json!({ "error": { "code": code.as_str(), "message": message, "hint": hint } })
+            }
+        };
+        self.with_body(&HeaderValue::from_static("application/json"), text.to_string())
+    }
+
+    /// The answer that says so in a form of the endpoint's own.
+    pub(crate) fn with_body(&self, kind: &HeaderValue, body: impl Into<Bytes>) -> Response<Body> {
+        let mut response = Response::new(Body::full(body));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, kind.clone());
+        if let Some(after) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+        }
+        match self.status {
+            StatusCode::UNAUTHORIZED => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            // What was not read of the request is in the way of the next one.
+            StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE => {
+                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+/// No session could be had.
+impl From<&ConnectError> for Fault {
+    fn from(error: &ConnectError) -> Self {
+        match error {
+            ConnectError::Open(OpenError::Engine(source))
+            | ConnectError::Acquire(AcquireError::Connect(source)) => source.into(),
+            ConnectError::Open(OpenError::NotFound | OpenError::CreationNotAllowed) => {
+                Self { hint: error.hint(), ..not_found(error.code()) }
+            }
+            ConnectError::Acquire(AcquireError::TooOften { retry_after, .. }) => {
+                Self { retry_after: Some(*retry_after), ..Self::of(error) }
+            }
+            error => Self::of(error),
+        }
+    }
+}
+
+/// A statement failed, or its database could not be opened.
+impl From<&EngineError> for Fault {
+    fn from(error: &EngineError) -> Self {
+        match error {
+            EngineError::NoSuchDatabase | EngineError::NameTaken => {
+                Self { hint: error.hint(), ..not_found(error.code()) }
+            }
+            error => Self::of(error),
+        }
+    }
+}
+
+/// What should name a database names none: to strangers the same as a name that leads nowhere.
+impl From<&InvalidName> for Fault {
+    fn from(error: &InvalidName) -> Self {
+        not_found(ErrorCode::InvalidName).hint(error.to_string())
+    }
+}
+
+/// As many clients are connected as may be.
+impl From<&ClientsFull> for Fault {
+    fn from(error: &ClientsFull) -> Self {
+        Self::of(error)
+    }
+}
+
+/// A name that leads nowhere, whatever the reason: one text, for strangers must not learn which.
+fn not_found(code: ErrorCode) -> Fault {
+    Fault::new(code, "there is no such database")
+}
+
+/// What a code is in HTTP's terms.
+fn status(code: ErrorCode) -> StatusCode {
+    use ErrorCode as Code;
+    match code {
+        Code::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Code::Forbidden | Code::NotAuthorized => StatusCode::FORBIDDEN,
+        Code::InvalidName | Code::DatabaseNotFound | Code::CreationNotAllowed | Code::NameTaken => {
+            StatusCode::NOT_FOUND
+        }
+        Code::CreationRateLimited | Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        Code::DatabaseLimitReached
+        | Code::QueueFull
+        | Code::ConnectionLimitReached
+        | Code::DatabasePaused
+        | Code::ClientLimitReached
+        | Code::DatabaseBusy
+        | Code::DatabaseUnavailable
+        | Code::OutOfMemory
+        | Code::SessionEnded
+        | Code::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+        Code::DatabaseConfigured | Code::LimitRefused => StatusCode::CONFLICT,
+        Code::StatementTimeout => StatusCode::REQUEST_TIMEOUT,
+        Code::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
+        Code::DatabaseCorrupt | Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        // What is wrong with the request, its SQL, or the order in which they came.
+        _ => StatusCode::BAD_REQUEST,
+    }
+}

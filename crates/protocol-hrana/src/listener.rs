@@ -1,0 +1,91 @@
+//! The listening socket: accepts connections within the limits, until drained.
+use crate::connection;
+use crate::shared::{Context, Shared};
+use rowhouse_gateway::ClientsFull;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpSocket};
+
+/// What clients of this listener speak.
+pub(crate) const PROTOCOL: &str = "http";
+
+/// How many connections the system holds for us to accept.
+const BACKLOG: u32 = 4096;
+
+/// How long accepting pauses when the process is out of file descriptors.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A listener for HTTP clients, bound already.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+}
+
+/// A listener could not be bound.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "cannot serve HTTP on {address}, give another port as PORT or with --http-address, or stop what listens there"
+)]
+pub struct BindError {
+    /// Where.
+    pub address: SocketAddr,
+    /// Why.
+    #[source]
+    pub source: io::Error,
+}
+
+impl Listener {
+    /// Binds to `address`; port 0 means any free one. Needs a Tokio runtime with I/O.
+    pub fn bind(address: SocketAddr) -> Result<Self, BindError> {
+        let bind = || {
+            let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+            socket.set_reuseaddr(true)?;
+            socket.bind(address)?;
+            let socket = socket.listen(BACKLOG)?;
+            let address = socket.local_addr()?;
+            Ok(Self { socket, address })
+        };
+        bind().map_err(|source| BindError { address, source })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until drained: stops accepting, lets requests in flight be answered, then returns.
+    pub async fn serve(self, context: Context) {
+        let drain = context.drain.clone();
+        let shared = Arc::new(Shared::new(context));
+        let accepting = async {
+            loop {
+                self.accept(&shared).await;
+            }
+        };
+        tokio::select! {
+            () = accepting => {}
+            () = drain.draining() => {}
+        }
+        drop(self.socket);
+        shared.tasks.close();
+        shared.tasks.wait().await;
+    }
+
+    async fn accept(&self, shared: &Arc<Shared>) {
+        let (stream, from) = match self.socket.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::debug!(%error, "accepting failed");
+                // Out of descriptors, most likely: trying again at once would only burn the processor.
+                return tokio::time::sleep(PAUSE).await;
+            }
+        };
+        match shared.context.clients.admit(PROTOCOL, from).await {
+            Ok(guest) => shared.spawn(connection::serve(stream, from, guest, shared.clone())),
+            Err(ClientsFull { word: Some(_), .. } | ClientsFull { word: None, .. }) => {}
+        };
+    }
+}

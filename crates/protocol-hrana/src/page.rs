@@ -1,0 +1,28 @@
+//! What is answered without a database: that the server lives, which version it is, and what it is at all.
+use crate::body::Body;
+use crate::call::Answer;
+use crate::error::{Fault, Form};
+use crate::shared::Shared;
+use http::{HeaderValue, Method, Response, header};
+
+/// The page for a person who looks what is here.
+const ABOUT: &str = include_str!("page/about.txt");
+
+/// The answer, if this path concerns no database.
+pub(crate) fn serve(method: &Method, path: &str, shared: &Shared) -> Option<Answer> {
+    let text = match path {
+        "/" => ABOUT.to_owned(),
+        "/health" => "ok\n".to_owned(),
+        "/version" => format!("rowhouse {}\n", shared.context.settings.version),
+        _ => return None,
+    };
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        let mut response = Fault::wrong_method("GET").response(Form::Plain);
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return Some(response);
+    }
+    let mut response = Response::new(Body::full(text));
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, plain);
+    Some(response)
+}

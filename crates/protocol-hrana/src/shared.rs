@@ -1,0 +1,99 @@
+//! What all connections share.
+use rowhouse_engine::SqlPolicy;
+use rowhouse_gateway::{Clients, Gateway};
+use rowhouse_sync::Drain;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// What every connection is served with.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The door to databases.
+    pub gateway: Gateway,
+    /// Tells when no new work may be taken on.
+    pub drain: Drain,
+    /// Ends connections at once, interrupting what they run.
+    pub abort: CancellationToken,
+    /// The client connections of all listeners.
+    pub clients: Clients,
+    /// How connections are served.
+    pub settings: Settings,
+    /// How long they may take.
+    pub patience: Patience,
+}
+
+/// How connections are served. Every field is a bound or a choice; see the table of options.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// What SQL may do.
+    pub policy: SqlPolicy,
+    /// The most bytes of a request, both packed and inflated.
+    pub max_request_bytes: usize,
+    /// The program's version, for `/version`.
+    pub version: &'static str,
+}
+
+/// How long clients may take, which may change: what begins later goes by it. Cloning yields another handle.
+#[derive(Clone, Debug)]
+pub struct Patience {
+    timeouts: Arc<Mutex<Timeouts>>,
+}
+
+/// How long a client may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// To say who it is, from accept on: for the handshake of TLS and the head of a request.
+    pub handshake: Duration,
+    /// To read what it is sent.
+    pub write: Duration,
+    /// To send the body of a request.
+    pub body: Duration,
+    /// From one request to the next.
+    pub idle: Duration,
+}
+
+/// What all connections of one listener share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) context: Context,
+    /// Every task of the listener's: connections, requests of theirs that run beside each other, sockets.
+    pub(crate) tasks: TaskTracker,
+}
+
+// === impl Patience ===
+
+impl Patience {
+    /// As long as this, at first.
+    pub fn new(timeouts: Timeouts) -> Self {
+        Self { timeouts: Arc::new(Mutex::new(timeouts)) }
+    }
+
+    /// As long as this, from now on.
+    pub fn set(&self, timeouts: Timeouts) {
+        *self.timeouts.lock().expect("never panics while locked") = timeouts;
+    }
+
+    pub(crate) fn get(&self) -> Timeouts {
+        *self.timeouts.lock().expect("never panics while locked")
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    pub(crate) fn new(context: Context) -> Self {
+        Self { context, tasks: TaskTracker::new() }
+    }
+
+    /// Runs what outlives the request that began it, until it ends or all are ended at once.
+    ///
+    /// The listener waits for it: it heeds the drain by itself.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let abort = self.context.abort.clone();
+        self.tasks.spawn(async move {
+            abort.run_until_cancelled(work).await;
+        });
+    }
+}
