@@ -1,6 +1,6 @@
 //! What is said at the start: what listens where, within which limits, and a line to try.
 use crate::config::Config;
-use crate::server::Running;
+use crate::server::{Listening, Running};
 use rowhouse_gateway::Dynamic;
 use rowhouse_protocol_sqlite_rx::curve::Security;
 use std::fmt;
@@ -24,7 +24,6 @@ impl fmt::Display for Banner<'_> {
         for listening in running.listeners() {
             writeln!(f, "  {listening}")?;
         }
-        writeln!(f, "  {:<11} {} (kept for HTTP)", "main port", config.port)?;
         match &config.data_directory {
             Some(directory) => writeln!(f, "  {:<11} {}", "data", directory.display())?,
             None => writeln!(f, "  {:<11} none: configured databases only", "data")?,
@@ -59,11 +58,16 @@ impl fmt::Display for Banner<'_> {
 /// A line that asks the server something.
 fn try_plain(f: &mut fmt::Formatter<'_>, running: &Running) -> fmt::Result {
     for listening in running.listeners() {
-        let address = listening.address;
+        let url = listening.url();
+        if listening.protocol == Listening::HTTP {
+            writeln!(f, "try:")?;
+            writeln!(f, "  curl {url}/query -d '{{\"sql\": \"SELECT 1\"}}'")?;
+            continue;
+        }
         writeln!(f, "try (pip install ./clients/python):")?;
         writeln!(
             f,
-            "  python3 -c 'from rowhouse_sqlite_rx import SQLiteClient; print(SQLiteClient(connect_address=\"tcp://{address}\").execute(\"SELECT 1\"))'"
+            "  python3 -c 'from rowhouse_sqlite_rx import SQLiteClient; print(SQLiteClient(connect_address=\"{url}\").execute(\"SELECT 1\"))'"
         )?;
     }
     Ok(())

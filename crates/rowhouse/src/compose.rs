@@ -1,5 +1,5 @@
 //! What the server is made of: the one place that knows which engines and protocols exist.
-use crate::config::{Config, Isolation};
+use crate::config::{Config, Http, Isolation};
 use crate::life::{Effects, LogLevel};
 use crate::observe::Everybody;
 use crate::state::Kept;
@@ -9,6 +9,7 @@ use rowhouse_engine_sqlite::{Config as SqliteConfig, Executor, ExecutorConfig, L
 use rowhouse_engine_worker::WorkerEngine;
 use rowhouse_gateway::{BackupParts, Backups, Clients, ClientsParts, Gateway, Journal, Parts, StartError};
 use rowhouse_management::Operator;
+use rowhouse_protocol_hrana as hrana;
 use rowhouse_protocol_sqlite_rx::curve::{self, AllowedClients, AllowedError, KeyError, Security};
 use rowhouse_protocol_sqlite_rx::{Context, Patience, Settings, Timeouts};
 use rowhouse_sync::Drain;
@@ -53,6 +54,7 @@ pub(crate) struct Composed {
     pub(crate) journal: Journal,
     pub(crate) observer: Arc<Everybody>,
     pub(crate) patience: Patience,
+    pub(crate) http_patience: hrana::Patience,
     pub(crate) gateway: Gateway,
     pub(crate) backups: Option<Backups>,
     pub(crate) executor: Executor,
@@ -93,6 +95,7 @@ impl Composed {
             gateway: self.gateway.clone(),
             clients: self.clients.clone(),
             patience: self.patience.clone(),
+            http_patience: self.http_patience.clone(),
         }
     }
 }
@@ -121,12 +124,24 @@ pub(crate) async fn gateway(
         journal: journal.clone(),
     });
     let patience = Patience::new(timeouts(config));
+    let http_patience = hrana::Patience::new(http_timeouts(config));
     let backups = config.backups.clone().map(|plan| {
         let (catalog, gateway) = (config.catalog.clone(), Some(gateway.clone()));
         let hears = observer.clone();
         Backups::new(BackupParts { plan, catalog, engine, observer: hears, gateway })
     });
-    Ok(Composed { clients, journal, observer, patience, gateway, backups, executor, workers, kept })
+    Ok(Composed {
+        clients,
+        journal,
+        observer,
+        patience,
+        http_patience,
+        gateway,
+        backups,
+        executor,
+        workers,
+        kept,
+    })
 }
 
 /// The engine, the threads that run its SQL, and its workers.
@@ -186,6 +201,36 @@ fn temporary(data_directory: &Path) -> PathBuf {
 /// How long clients may take.
 pub(crate) fn timeouts(config: &Config) -> Timeouts {
     Timeouts { handshake: config.handshake_timeout, write: config.write_timeout }
+}
+
+/// How long clients of HTTP may take.
+pub(crate) fn http_timeouts(config: &Config) -> hrana::Timeouts {
+    let (handshake, write) = (config.handshake_timeout, config.write_timeout);
+    // Where HTTP is not served, nobody waits.
+    let (body, idle) =
+        config.http.as_ref().map_or((write, write), |http| (http.body_timeout, http.idle_timeout));
+    hrana::Timeouts { handshake, write, body, idle }
+}
+
+/// What HTTP clients are served with.
+pub(crate) fn http(
+    config: &Config,
+    http: &Http,
+    composed: &Composed,
+    (drain, abort): (&Drain, &CancellationToken),
+) -> hrana::Context {
+    hrana::Context {
+        gateway: composed.gateway.clone(),
+        drain: drain.clone(),
+        abort: abort.clone(),
+        clients: composed.clients.clone(),
+        patience: composed.http_patience.clone(),
+        settings: hrana::Settings {
+            policy: http.policy,
+            max_request_bytes: config.max_request_bytes,
+            version: env!("CARGO_PKG_VERSION"),
+        },
+    }
 }
 
 /// What sqlite_rx clients are served with.

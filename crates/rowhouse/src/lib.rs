@@ -28,6 +28,7 @@ mod client_limit;
 mod compose;
 pub mod config;
 mod directory;
+mod http;
 pub mod life;
 mod maintenance;
 mod manage;

@@ -2,6 +2,7 @@
 use crate::client_limit::ClientLimit;
 use crate::compose::{self, ComposeError, Composed, SecurityError};
 use crate::config::{Config, ConfigError, Layers};
+use crate::http;
 use crate::life::{Attendant, InForce, InForceParts, LogLevel, Source, Watch};
 use crate::manage::{self, ManagementError, Secrets};
 use crate::observe::Everybody;
@@ -62,6 +63,8 @@ pub struct Running {
 pub struct Listening {
     /// The protocol's name.
     pub protocol: &'static str,
+    /// What its address begins with.
+    pub scheme: &'static str,
     /// Where.
     pub address: SocketAddr,
 }
@@ -70,7 +73,9 @@ pub struct Listening {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// Nothing is to be listened on.
-    #[error("nothing would listen: give --tcp-address tcp://127.0.0.1:5000 for sqlite_rx clients, or --dev")]
+    #[error(
+        "nothing would listen: give --tcp-address tcp://127.0.0.1:5000 for sqlite_rx clients, or --http true"
+    )]
     NoListener,
     /// Every port asked for is taken.
     #[error("every port of --dev is taken: stop what uses them, or give --tcp-address with a free port")]
@@ -87,6 +92,9 @@ pub enum StartError {
     /// A port cannot be had.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// The port of HTTP cannot be had.
+    #[error(transparent)]
+    Http(#[from] rowhouse_protocol_hrana::BindError),
     /// It cannot be managed over HTTP.
     #[error(transparent)]
     Management(#[from] ManagementError),
@@ -146,29 +154,27 @@ impl Server {
     /// opened.
     pub async fn start(self) -> Result<Running, StartError> {
         let Self { source, layers, config, log } = self;
-        let Some(address) = config.tcp_address else { return Err(StartError::NoListener) };
+        if config.tcp_address.is_none() && config.http.is_none() {
+            return Err(StartError::NoListener);
+        }
         let security = compose::security(&config)?;
         let state = config.data_directory.as_deref().map(State::lock).transpose()?;
         let mut warnings = Vec::new();
         // Bound before anything is opened, so that a taken port costs nothing.
-        let socket = match Listener::bind(address) {
-            Ok(socket) => Some(socket),
-            Err(error) if config.skip_taken_ports && error.source.kind() == io::ErrorKind::AddrInUse => {
-                warnings.push(format!("sqlite_rx is not served: {address} is taken"));
-                None
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let socket = socket.ok_or(StartError::AllTaken)?;
-        let address = socket.address();
-        warnings.extend(exposure(address, &security));
+        let socket = bind(&config, &mut warnings)?;
+        let http = http::bind(config.http.as_ref(), &mut warnings)?;
+        let listeners = listening(socket.as_ref(), http.as_ref());
+        if listeners.is_empty() {
+            return Err(StartError::AllTaken);
+        }
+        warnings
+            .extend(socket.as_ref().map(|socket| exposure(socket.address(), &security)).unwrap_or_default());
         let (management, secrets) = manage::bind(config.management.as_ref(), &mut warnings)?;
         let observer = Arc::new(Everybody::default());
         let kept = Kept::open(&config, observer.clone()).await?;
         let client_limit = kept.client_limit(&config, layers.origin("client_limit")).await?;
         let composed = compose::gateway(&config, (kept, client_limit.get()), observer).await?;
         let (drain, abort, tasks) = (Drain::new(), CancellationToken::new(), TaskTracker::new());
-        let context = compose::sqlite_rx(&config, &composed, security.clone(), (&drain, &abort));
         let in_force = Arc::new(InForce::new(InForceParts {
             source,
             read: (layers, config.clone()),
@@ -184,9 +190,14 @@ impl Server {
         });
         let management = management.map(|bound| bound.start(composed.managed(operator.clone()))).transpose();
         let management = management.map_err(ManagementError::Thread)?;
-        tasks.spawn(socket.serve(context));
+        if let Some(socket) = socket {
+            let context = compose::sqlite_rx(&config, &composed, security.clone(), (&drain, &abort));
+            tasks.spawn(socket.serve(context));
+        }
+        if let (Some(http), Some(plan)) = (http, &config.http) {
+            tasks.spawn(http.serve(compose::http(&config, plan, &composed, (&drain, &abort))));
+        }
         let schedule = composed.backups.clone().map(Schedule::start);
-        let listeners = vec![Listening { protocol: "sqlite_rx", address }];
         let watch = Watch {
             clients: composed.clients.clone(),
             observer: composed.observer.clone(),
@@ -211,6 +222,31 @@ impl Server {
             state,
         })
     }
+}
+
+/// Binds the port of sqlite_rx, if it is served; one that may be skipped and is taken is told in `warnings`.
+fn bind(config: &Config, warnings: &mut Vec<String>) -> Result<Option<Listener>, BindError> {
+    let Some(address) = config.tcp_address else { return Ok(None) };
+    match Listener::bind(address) {
+        Ok(socket) => Ok(Some(socket)),
+        Err(error) if config.skip_taken_ports && error.source.kind() == io::ErrorKind::AddrInUse => {
+            warnings.push(format!("sqlite_rx is not served: {address} is taken"));
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What is served where.
+fn listening(
+    sqlite_rx: Option<&Listener>,
+    http: Option<&rowhouse_protocol_hrana::Listener>,
+) -> Vec<Listening> {
+    let sqlite_rx =
+        sqlite_rx.map(|socket| Listening { protocol: "sqlite_rx", scheme: "tcp", address: socket.address() });
+    let http =
+        http.map(|socket| Listening { protocol: Listening::HTTP, scheme: "http", address: socket.address() });
+    sqlite_rx.into_iter().chain(http).collect()
 }
 
 /// Runs something for as long as the server takes new work.
@@ -252,11 +288,12 @@ fn exposure(address: SocketAddr, security: &Security) -> Vec<String> {
 
 // === impl ServerBuilder ===
 
-/// Nothing but defaults; managed over HTTP only if that is asked for.
+/// Nothing but defaults; HTTP is served, and manages the server, only if that is asked for.
 impl Default for ServerBuilder {
     fn default() -> Self {
         let mut layers = Layers::new();
         layers.code("management", "false");
+        layers.code("http", "false");
         Self { layers }
     }
 }
@@ -266,6 +303,12 @@ impl ServerBuilder {
     #[must_use]
     pub fn bind_address(self, address: &str) -> Self {
         self.option("tcp_address", address)
+    }
+
+    /// Where HTTP clients are served, such as `127.0.0.1:9090`; port 0 means any. Unless asked for, they are not.
+    #[must_use]
+    pub fn http_address(self, address: &str) -> Self {
+        self.option("http", "true").option("http_address", address)
     }
 
     /// The database of requests that name none: a file or `:memory:`.
@@ -488,9 +531,21 @@ impl Running {
     }
 }
 
+// === impl Listening ===
+
+impl Listening {
+    /// The name of HTTP.
+    pub const HTTP: &'static str = "http";
+
+    /// How it is called, such as `http://127.0.0.1:9090`.
+    pub fn url(&self) -> String {
+        format!("{}://{}", self.scheme, self.address)
+    }
+}
+
 /// As in the banner: the protocol and its address.
 impl fmt::Display for Listening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:<11} tcp://{}", self.protocol, self.address)
+        write!(f, "{:<11} {}", self.protocol, self.url())
     }
 }

@@ -13,6 +13,7 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("tcp_address", "tcp://0.0.0.0:5000"),
     // That command has no such port, and several of it may run on one machine.
     ("management", "false"),
+    ("http", "false"),
 ];
 
 /// Serve many SQLite databases to sqlite_rx clients until SIGTERM or SIGINT.

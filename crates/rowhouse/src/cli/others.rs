@@ -83,7 +83,7 @@ fn value_name(kind: Kind) -> &'static str {
         Kind::Path => "DIRECTORY",
         Kind::Database => "DATABASE",
         Kind::DatabaseMap => "JSON",
-        Kind::Address => "ADDRESS",
+        Kind::Address | Kind::Socket => "ADDRESS",
         Kind::Filter => "FILTER",
         Kind::KeyId => "ID",
         Kind::Ip => "IP",

@@ -11,7 +11,7 @@ pub(super) const SERVED: &[(&str, &str)] = &[("tcp_address", "tcp://127.0.0.1:50
 
 #[derive(Debug, Args)]
 pub(crate) struct Start {
-    /// The main port, which HTTP will use [default: 9090]
+    /// The main port, on which HTTP is served [default: 9090]
     port: Option<String>,
     /// The most clients connected at once, over all listeners [default: 1000]
     limit: Option<String>,

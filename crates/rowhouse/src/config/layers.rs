@@ -282,6 +282,7 @@ impl Kind {
             Self::Address => "an address such as tcp://127.0.0.1:5000".to_owned(),
             Self::Filter => "a log filter such as info or rowhouse=debug".to_owned(),
             Self::KeyId => "the name of key files without .key, without / and not beginning with a dot".to_owned(),
+            Self::Socket => "an address such as 127.0.0.1:9090".to_owned(),
             Self::Ip => "an IP address such as 127.0.0.1".to_owned(),
             Self::Hosts => "names of hosts, separated by commas".to_owned(),
             Self::Words(words) => format!("some of {}, separated by commas", words.join(", ")),

@@ -1,6 +1,7 @@
 //! Configuration as meant: parsed, defaults resolved, rules across options checked.
 use super::curve::Curve;
 use super::error::ConfigError;
+use super::http::Http;
 use super::layers::{Layers, Origin};
 use super::management::Management;
 use crate::life::Autoscale;
@@ -33,6 +34,8 @@ pub struct Config {
     pub tcp_address: Option<SocketAddr>,
     /// How a request over HTTP tells which database it is for.
     pub router: Router,
+    /// How HTTP clients are served, if they are.
+    pub http: Option<Http>,
     /// How the server is managed over HTTP, if it is.
     pub management: Option<Management>,
     /// Whether a taken port is skipped with a warning rather than an error.
@@ -111,10 +114,6 @@ impl Config {
             "off" => Synchronous::Off,
             _ => Synchronous::Full,
         };
-        let sql_policy = match layers.word("sql_policy")?.as_str() {
-            "standard" => SqlPolicy::Standard,
-            _ => SqlPolicy::Guarded,
-        };
         let log_format = if layers.word("log_format")? == "json" { LogFormat::Json } else { LogFormat::Text };
         let catalog = catalog(layers, data_directory.as_deref())?;
         super::reserved::check(&catalog, data_directory.as_deref())?;
@@ -127,13 +126,14 @@ impl Config {
             audit_keep: positive(layers.integer("audit_keep")?),
             tcp_address,
             router: super::routing::router(layers)?,
+            http: Http::resolve(layers)?,
             management: Management::resolve(layers)?,
             skip_taken_ports: layers.origin("tcp_address") == Origin::Dev,
             backups: super::backups::plan(layers, data_directory.as_deref(), &catalog)?,
             catalog,
             data_directory,
             limits: limits(layers)?,
-            sql_policy,
+            sql_policy: policy(layers, "sql_policy")?,
             max_request_bytes: narrow(layers.bytes("max_request_bytes")?),
             max_value_bytes: narrow(layers.bytes("max_value_bytes")?),
             max_written_bytes: layers.bytes("max_written_bytes")?,
@@ -173,6 +173,14 @@ impl Config {
         let clients = self.clients_most();
         databases * PER_DATABASE + u64::from(clients) * PER_CLIENT + MANAGEMENT + RESERVE
     }
+}
+
+/// What SQL may do by one of the options that say so.
+pub(super) fn policy(layers: &Layers, key: &str) -> Result<SqlPolicy, ConfigError> {
+    Ok(match layers.word(key)?.as_str() {
+        "standard" => SqlPolicy::Standard,
+        _ => SqlPolicy::Guarded,
+    })
 }
 
 fn persist_limit(layers: &Layers) -> Result<bool, ConfigError> {

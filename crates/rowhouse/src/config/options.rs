@@ -41,6 +41,8 @@ pub enum Kind {
     Filter,
     /// The name of key files, without their endings.
     KeyId,
+    /// An address such as `127.0.0.1:9090`.
+    Socket,
     /// An IP address.
     Ip,
     /// Names of hosts, separated by commas.
@@ -62,7 +64,7 @@ const ROUTING: &[&str] = &["path", "subdomain", "header", "claim", "default"];
 
 /// Every option, in the order of the documentation.
 pub const OPTIONS: &[Opt] = &[
-    opt("port", Kind::Integer(0, 65535), "9090", "The main port, which HTTP will use; 0 means any free one."),
+    opt("port", Kind::Integer(0, 65535), "9090", "The main port, on which HTTP is served; 0 means any free one."),
     opt(
         "client_limit",
         // All that the limit takes while the server runs.
@@ -133,6 +135,33 @@ pub const OPTIONS: &[Opt] = &[
         "",
         "Domains below which each host names a database, beside localhost: with example.com, acme.example.com is acme.",
     ),
+    opt(
+        "http",
+        Kind::Boolean,
+        "true",
+        "Whether HTTP and WebSocket are served: Hrana for libSQL clients, and plain SQL.",
+    ),
+    opt("http_address", Kind::Socket, "", "Where HTTP is served; 127.0.0.1 and PORT unless set."),
+    opt(
+        "http_sql_policy",
+        Kind::Word(&["standard", "sqlite-rx"]),
+        "standard",
+        "What SQL may do over HTTP, by the words of sql_policy.",
+    ),
+    opt(
+        "http_body_timeout",
+        Kind::Duration,
+        "30s",
+        "How long a client may take to send the body of a request over HTTP.",
+    )
+    .live(),
+    opt(
+        "http_idle_timeout",
+        Kind::Duration,
+        "60s",
+        "How long a connection of HTTP may be idle from one request to the next.",
+    )
+    .live(),
     opt("data_directory", Kind::Path, "", "Where databases opened by name live, and the server's state."),
     opt("default_database", Kind::Database, ":memory:", "The database of requests that name none."),
     opt(
@@ -212,7 +241,7 @@ pub const OPTIONS: &[Opt] = &[
         "sql_policy",
         Kind::Word(&["sqlite-rx", "standard"]),
         "sqlite-rx",
-        "What SQL may do: as sqlite_rx (no DELETE, no DROP, PRAGMA ignored), or all that concerns its own database only.",
+        "What SQL may do over sqlite_rx: as sqlite_rx (no DELETE, no DROP, PRAGMA ignored), or all that concerns its own database only.",
     ),
     opt(
         "statement_timeout",

@@ -62,6 +62,14 @@ impl Layers {
         })
     }
 
+    pub(super) fn socket(&self, key: &str) -> Result<Option<SocketAddr>, ConfigError> {
+        self.read(key, |value, _kind| {
+            let text = value.as_str()?;
+            let text = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")).unwrap_or(text);
+            resolve(text.trim_end_matches('/'))
+        })
+    }
+
     pub(super) fn hosts(&self, key: &str) -> Result<Vec<String>, ConfigError> {
         let is_host = |host: &str| {
             (1..=253).contains(&host.len())
@@ -171,13 +179,7 @@ impl Layers {
     pub fn address(&self, key: &str) -> Result<Option<SocketAddr>, ConfigError> {
         self.read(key, |value, _kind| {
             let Value::String(text) = value else { return None };
-            let (host, port) = text.strip_prefix("tcp://")?.rsplit_once(':')?;
-            let port: u16 = port.parse().ok()?;
-            let host = match host.trim_start_matches('[').trim_end_matches(']') {
-                "*" => "0.0.0.0",
-                host => host,
-            };
-            (host, port).to_socket_addrs().ok()?.next()
+            resolve(text.strip_prefix("tcp://")?)
         })
     }
 
@@ -219,6 +221,7 @@ impl Layers {
             Kind::Duration => humantime::format_duration(self.duration(key)?).to_string().into(),
             Kind::Word(_) => self.word(key)?.into(),
             Kind::Path | Kind::Database | Kind::Filter => self.text(key)?.into(),
+            Kind::Socket => self.socket(key)?.map(|address| address.to_string()).into(),
             Kind::Ip => self.ip(key)?.map(|ip| ip.to_string()).into(),
             Kind::Hosts => self.hosts(key)?.join(",").into(),
             Kind::Words(_) => self.words(key)?.join(",").into(),
@@ -231,6 +234,17 @@ impl Layers {
             }
         }))
     }
+}
+
+/// A host and a port; `*` for every address of IPv4.
+fn resolve(text: &str) -> Option<SocketAddr> {
+    let (host, port) = text.rsplit_once(':')?;
+    let port: u16 = port.parse().ok()?;
+    let host = match host.trim_start_matches('[').trim_end_matches(']') {
+        "*" => "0.0.0.0",
+        host => host,
+    };
+    (host, port).to_socket_addrs().ok()?.next()
 }
 
 fn integer(value: &Value, kind: Kind) -> Option<u64> {

@@ -61,6 +61,7 @@ fn sample(key: &str, kind: Kind) -> &'static str {
         Kind::Bytes(..) => "\"64MiB\"",
         Kind::Address => "\"tcp://127.0.0.1:5000\"",
         Kind::KeyId => "\"id_server_curve\"",
+        Kind::Socket => "\"127.0.0.1:9090\"",
         Kind::Ip => "\"127.0.0.1\"",
         Kind::Hosts => "\"db.example.com\"",
         _ => "\"./data\"",

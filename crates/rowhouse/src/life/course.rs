@@ -3,7 +3,7 @@ use super::in_force::{ChangeError, InForce, Outcome};
 use super::notify::Notify;
 use super::signals::{Arrived, Heard, Next, Order, Sender};
 use crate::manage::Secrets;
-use crate::server::Running;
+use crate::server::{Listening, Running};
 use rowhouse_gateway::{Cause, Change, Clients, Interface};
 use std::convert::Infallible;
 use std::num::NonZeroU32;
@@ -27,8 +27,7 @@ impl Life {
     ///
     /// Needs a Tokio runtime with time enabled.
     pub fn begin(running: &Running) -> Self {
-        let listeners: Vec<_> =
-            running.listeners().iter().map(|on| format!("tcp://{}", on.address)).collect();
+        let listeners: Vec<_> = running.listeners().iter().map(Listening::url).collect();
         let (notify, status) = (Notify::from_environment(), format!("serving on {}", listeners.join(", ")));
         notify.ready(&status);
         let (in_force, clients) = (running.in_force().clone(), running.clients().clone());

@@ -1,9 +1,10 @@
 //! How a change of the configuration takes effect in a running server.
 use super::LogLevel;
 use super::in_force::{Effect, Unchanged};
-use crate::compose::timeouts;
+use crate::compose::{http_timeouts, timeouts};
 use crate::config::Config;
 use rowhouse_gateway::{Cause, Change as Limit, Clients, Gateway, Recording};
+use rowhouse_protocol_hrana as hrana;
 use rowhouse_protocol_sqlite_rx::Patience;
 use serde_json::Value as Json;
 
@@ -14,6 +15,7 @@ pub(crate) struct Effects {
     pub(crate) gateway: Gateway,
     pub(crate) clients: Clients,
     pub(crate) patience: Patience,
+    pub(crate) http_patience: hrana::Patience,
 }
 
 impl Effect for Effects {
@@ -45,6 +47,7 @@ impl Effect for Effects {
             tracing::error!(%error, "limits of databases not changed");
         }
         self.patience.set(timeouts(after));
+        self.http_patience.set(http_timeouts(after));
         self.clients.set_handshake_limit(after.handshake_limit);
     }
 

@@ -1,0 +1,39 @@
+//! HTTP as configured: where it is served, and within which bounds.
+use super::error::ConfigError;
+use super::layers::{Layers, Origin};
+use rowhouse_engine::SqlPolicy;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+/// HTTP as configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Http {
+    /// Where it is served.
+    pub address: SocketAddr,
+    /// Whether a taken port is skipped with a warning rather than an error.
+    pub skip_taken_port: bool,
+    /// What SQL may do.
+    pub policy: SqlPolicy,
+    /// How long a client may take to send the body of a request.
+    pub body_timeout: Duration,
+    /// How long a connection may be idle.
+    pub idle_timeout: Duration,
+}
+
+impl Http {
+    /// What the layers mean; `None` where HTTP is not served.
+    pub(super) fn resolve(layers: &Layers) -> Result<Option<Self>, ConfigError> {
+        // A wrong value is told whether or not it is used.
+        let said = layers.socket("http_address")?;
+        let (main, _) = layers.ports()?;
+        let by_dev = layers.all("tcp_address").any(|(_, origin)| origin == Origin::Dev);
+        let http = Self {
+            address: said.unwrap_or_else(|| (Ipv4Addr::LOCALHOST, main).into()),
+            skip_taken_port: by_dev && said.is_none() && layers.origin("port") == Origin::Default,
+            policy: super::meant::policy(layers, "http_sql_policy")?,
+            body_timeout: layers.duration("http_body_timeout")?,
+            idle_timeout: layers.duration("http_idle_timeout")?,
+        };
+        Ok(layers.boolean("http")?.then_some(http))
+    }
+}
