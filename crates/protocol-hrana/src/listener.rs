@@ -1,7 +1,6 @@
 //! The listening socket: accepts connections within the limits, until drained.
 use crate::connection;
 use crate::shared::{Context, Shared};
-use rowhouse_gateway::ClientsFull;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -83,9 +82,8 @@ impl Listener {
                 return tokio::time::sleep(PAUSE).await;
             }
         };
-        match shared.context.clients.admit(PROTOCOL, from).await {
-            Ok(guest) => shared.spawn(connection::serve(stream, from, guest, shared.clone())),
-            Err(ClientsFull { word: Some(_), .. } | ClientsFull { word: None, .. }) => {}
-        };
+        if let Ok(guest) = shared.context.clients.admit(PROTOCOL, from).await {
+            shared.spawn(connection::serve(stream, from, guest, shared.clone()));
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! What is said at the start: what listens where, within which limits, and a line to try.
 use crate::config::Config;
-use crate::server::{Listening, Running};
+use crate::listening::Listening;
+use crate::server::Running;
 use rowhouse_gateway::Dynamic;
 use rowhouse_protocol_sqlite_rx::curve::Security;
 use std::fmt;

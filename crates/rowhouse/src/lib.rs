@@ -24,12 +24,14 @@
 compile_error!("rowhouse runs on Linux and macOS; on Windows, run it inside WSL 2 or a container");
 
 mod banner;
+mod builder;
 mod client_limit;
 mod compose;
 pub mod config;
 mod directory;
 mod http;
 pub mod life;
+mod listening;
 mod maintenance;
 mod manage;
 mod observe;
@@ -39,15 +41,17 @@ mod state;
 mod worker;
 
 pub use banner::Banner;
+pub use builder::ServerBuilder;
 pub use client_limit::ClientLimit;
 pub use compose::{ComposeError, SecurityError};
 pub use directory::{Directory, DirectoryError};
+pub use listening::Listening;
 pub use maintenance::{Maintenance, MaintenanceError};
 pub use manage::ManagementError;
 pub use observe::{Log, Metrics};
 pub use open_files::{OpenFilesError, raise as raise_open_files};
 pub use rowhouse_engine_worker::ServeError as WorkerError;
 pub use rowhouse_protocol_sqlite_rx::curve;
-pub use server::{Listening, Running, Server, ServerBuilder, StartError, StopError};
+pub use server::{Running, Server, StartError, StopError};
 pub use state::{Audit, JournalStartError, StateError};
 pub use worker::{WorkerTerms, own_program, serve_as_worker};

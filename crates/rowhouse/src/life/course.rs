@@ -2,8 +2,9 @@
 use super::in_force::{ChangeError, InForce, Outcome};
 use super::notify::Notify;
 use super::signals::{Arrived, Heard, Next, Order, Sender};
+use crate::listening::Listening;
 use crate::manage::Secrets;
-use crate::server::{Listening, Running};
+use crate::server::Running;
 use rowhouse_gateway::{Cause, Change, Clients, Interface};
 use std::convert::Infallible;
 use std::num::NonZeroU32;
