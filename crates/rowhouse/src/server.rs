@@ -15,6 +15,7 @@ use rowhouse_protocol_sqlite_rx::curve::Security;
 use rowhouse_protocol_sqlite_rx::{BindError, Listener};
 use rowhouse_sync::Drain;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
