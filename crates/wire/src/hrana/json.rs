@@ -7,7 +7,7 @@ use super::request::{
     Batch, ClientMessage, CursorRequest, PipelineRequest, SocketRequest, Statement, Step, StreamRequest, Work,
 };
 use super::rules;
-use crate::json::{Kind, Reader};
+use crate::json::{Kind, Number, Reader};
 use crate::malformed::{Malformed, Problem};
 use base64::Engine as _;
 use bytes::Bytes;
@@ -311,12 +311,6 @@ enum Scalar {
     Text(String),
 }
 
-/// A number that may be meant as an integer or as a double.
-struct Number {
-    integer: Option<i64>,
-    float: f64,
-}
-
 fn value(reader: &mut Reader<'_>) -> Result<Value, Malformed> {
     let (mut kind, mut scalar, mut blob) = (None, Scalar::Absent, None);
     reader.object(|reader, key| {
@@ -373,10 +367,7 @@ fn scalar_of(reader: &mut Reader<'_>) -> Result<Scalar, Malformed> {
     match reader.peek()? {
         Kind::Null => reader.skip().map(|()| Scalar::Absent),
         Kind::String => Ok(Scalar::Text(reader.string()?.into_owned())),
-        Kind::Number => {
-            let (integer, float) = reader.numeric()?;
-            Ok(Scalar::Number(Number { integer, float }))
-        }
+        Kind::Number => reader.numeric().map(Scalar::Number),
         found => {
             let wanted = "a string, a number or null";
             Err(reader.fail(Problem::Type { wanted, found: found.noun() }))
@@ -386,7 +377,7 @@ fn scalar_of(reader: &mut Reader<'_>) -> Result<Scalar, Malformed> {
 
 fn bytes(reader: &mut Reader<'_>) -> Result<Bytes, Malformed> {
     let text = reader.string()?;
-    match super::base64::ANY.decode(&*text) {
+    match crate::base64::ANY.decode(&*text) {
         Ok(bytes) => Ok(bytes.into()),
         Err(_) => Err(reader.fail(Problem::Wanted("base64"))),
     }

@@ -7,7 +7,6 @@
 //!
 //! Follows the Hrana 1, 2 and 3 specifications and, where it is stricter, "SQL over HTTP, version 3".
 mod answer;
-mod base64;
 mod condition;
 mod cursor;
 mod decode;

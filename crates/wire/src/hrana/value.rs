@@ -1,8 +1,8 @@
 //! Values of rows.
 use super::frame::Out;
+use crate::base64::put_base64;
 use crate::json::{put_float, put_integer, put_str};
 use crate::protobuf::{put_varint, varint_len, zigzag};
-use base64::Engine as _;
 use rowhouse_types::ValueRef;
 
 impl Out {
@@ -48,13 +48,6 @@ pub(super) fn put_json(out: &mut Vec<u8>, value: ValueRef<'_>) {
             out.extend_from_slice(b"\"}");
         }
     }
-}
-
-fn put_base64(out: &mut Vec<u8>, bytes: &[u8]) {
-    let start = out.len();
-    let len = base64::encoded_len(bytes.len(), false).expect("a value is far shorter than memory");
-    out.resize(start + len, 0);
-    super::base64::ANY.encode_slice(bytes, &mut out[start..]).expect("the length was computed");
 }
 
 /// Writes a value as field 1 of whatever is written.

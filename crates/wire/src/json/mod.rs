@@ -7,7 +7,7 @@ mod reader;
 mod string;
 mod write;
 
-pub(crate) use reader::{Kind, Reader};
+pub(crate) use reader::{Kind, Number, Reader};
 pub(crate) use write::{put_float, put_integer, put_str, put_unsigned};
 
 #[cfg(test)]

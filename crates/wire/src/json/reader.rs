@@ -25,6 +25,17 @@ pub(crate) enum Kind {
     Object,
 }
 
+/// A number, that may be meant as an integer or as a double.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Number {
+    /// It as an integer, if it is one of 64 bits.
+    pub(crate) integer: Option<i64>,
+    /// The double nearest to it.
+    pub(crate) float: f64,
+    /// Whether it is written as an integer, of whatever length.
+    pub(crate) is_whole: bool,
+}
+
 // === impl Reader ===
 
 impl<'a> Reader<'a> {
@@ -159,8 +170,8 @@ impl<'a> Reader<'a> {
         Ok(number)
     }
 
-    /// Reads a number as an integer, if it is one of 64 bits, and as a double.
-    pub(crate) fn numeric(&mut self) -> Result<(Option<i64>, f64), Malformed> {
+    /// Reads a number as both that it may be meant as.
+    pub(crate) fn numeric(&mut self) -> Result<Number, Malformed> {
         self.next_byte();
         let at = self.at;
         let number = self.number()?;
@@ -168,7 +179,8 @@ impl<'a> Reader<'a> {
         if float.is_infinite() {
             return Err(Malformed::new(at, Problem::Wanted("a number that a double can hold")));
         }
-        Ok((number.parse().ok(), float))
+        let is_whole = !number.contains(['.', 'e', 'E']);
+        Ok(Number { integer: number.parse().ok(), float, is_whole })
     }
 
     /// Reads a number as an integer of this type.
