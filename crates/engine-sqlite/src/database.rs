@@ -3,6 +3,7 @@ use crate::backup::{self, Copier};
 use crate::config::{Access, Config};
 use crate::connection::SqliteConnection;
 use crate::executor::Executor;
+use crate::feed::Feed;
 use crate::files::Place;
 use crate::handle::{Handle, Source};
 use crate::job::Guest;
@@ -11,7 +12,7 @@ use crate::occupancy::Occupant;
 use crate::quota::Quota;
 use crate::turn::{Asked, Turn, Turns};
 use futures::future::BoxFuture;
-use rowhouse_engine::{Condition, Connection, Course, Database, EngineError, Stamp};
+use rowhouse_engine::{Condition, Connection, Course, Database, EngineError, Listener, Listening, Stamp};
 use rowhouse_sync::Limiter;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,6 +33,7 @@ pub(crate) struct Shared {
     /// Who is at work without the turn.
     pub(crate) lanes: Limiter,
     pub(crate) log: Log,
+    pub(crate) feed: Arc<Feed>,
     quota: Arc<Quota>,
     source: Source,
     config: Arc<Config>,
@@ -91,8 +93,13 @@ impl Shared {
         };
         match idle {
             Some(handle) => Ok(handle),
-            None => Handle::open(&self.source, &self.config, &self.quota).map(Box::new),
+            None => self.open_aside(),
         }
+    }
+
+    /// A connection that is lent to nobody. Blocks.
+    pub(crate) fn open_aside(&self) -> Result<Box<Handle>, EngineError> {
+        Handle::open(&self.source, &self.config, &self.quota).map(Box::new)
     }
 
     /// Takes a connection back that holds nothing of anybody's. May block, to close it.
@@ -210,7 +217,9 @@ impl SqliteDatabase {
         let log = Log::new(config.limits.wal_pages);
         let handles = Mutex::new(Handles { idle, ..Handles::default() });
         let occupant = Mutex::new(occupant);
-        let shared = Shared { executor, turns, lanes, log, quota, source, config, copier, handles, occupant };
+        let feed = Arc::default();
+        let shared =
+            Shared { executor, turns, lanes, log, feed, quota, source, config, copier, handles, occupant };
         Ok(Self { shared: Arc::new(shared), anchor: Mutex::new(anchor) })
     }
 
@@ -315,6 +324,18 @@ impl Database for SqliteDatabase {
         })
     }
 
+    fn listen(&self, listener: Arc<dyn Listener>) -> BoxFuture<'_, Result<Box<dyn Listening>, EngineError>> {
+        Box::pin(async move {
+            let turn = self.shared.clone().turn().await?;
+            let shared = self.shared.clone();
+            let begin = move || {
+                let _turn = turn;
+                Feed::begin(&shared, listener)
+            };
+            self.shared.executor.call(begin).await?
+        })
+    }
+
     fn close(&self) -> BoxFuture<'_, Result<(), EngineError>> {
         Box::pin(async move {
             // Who shortens the log has answered, so that no session waits for it: were it left
@@ -328,9 +349,18 @@ impl Database for SqliteDatabase {
             };
             self.shared.turns.close();
             self.shared.lanes.close();
+            // Before the last of the others, which leaves nothing in the log.
+            let witness = self.shared.feed.end();
             let anchor = self.take_anchor();
             let (source, config) = (self.shared.source.clone(), self.shared.config.clone());
-            let settled = self.shared.executor.call(move || settle(&source, &config, idle, anchor)).await;
+            let settled = self
+                .shared
+                .executor
+                .call(move || {
+                    drop(witness);
+                    settle(&source, &config, idle, anchor)
+                })
+                .await;
             drop(self.shared.occupant.lock().unwrap_or_else(PoisonError::into_inner).take());
             drop(tended);
             settled?
@@ -393,7 +423,7 @@ fn part_from_moved(handle: Handle, place: &Place) -> Result<(), EngineError> {
 impl Drop for SqliteDatabase {
     fn drop(&mut self) {
         let idle = self.shared.handles().take_all();
-        for handle in idle.into_iter().chain(self.take_anchor()) {
+        for handle in idle.into_iter().chain(self.take_anchor()).chain(self.shared.feed.end()) {
             drop(self.shared.executor.submit(handle, drop));
         }
     }

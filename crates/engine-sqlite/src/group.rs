@@ -173,7 +173,7 @@ impl Group {
             }
             return;
         }
-        let Err(error) = handle.housekeep("COMMIT") else { return };
+        let Err(error) = handle.housekeep("COMMIT") else { return handle.report() };
         undo(handle);
         self.fail_all(&translate(&error));
     }

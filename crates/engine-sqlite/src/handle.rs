@@ -3,6 +3,7 @@ use crate::authorizer::{Author, Gatekeeper};
 use crate::config::{Access, Config};
 use crate::control::Control;
 use crate::errors::{storage, translate};
+use crate::feed::Hearing;
 use crate::files::{Identity, Place};
 use crate::hardening::{Storage, harden};
 use crate::job::Guest;
@@ -42,6 +43,8 @@ pub(crate) struct Handle {
     pub(crate) noted: Cell<Noted>,
     /// Whether it runs one request of several in a transaction of ours.
     pub(crate) grouped: bool,
+    /// What it keeps for the feed of changes, if somebody listens to it.
+    pub(crate) hearing: Option<Hearing>,
 }
 
 /// How long a write-ahead log is.
@@ -118,6 +121,7 @@ impl Handle {
             quota: quota.clone(),
             noted: Cell::default(),
             grouped: false,
+            hearing: None,
         })
     }
 

@@ -171,6 +171,7 @@ impl Job {
             }
             Right::Turn { turn, leads } => {
                 handle.turn = Some(turn);
+                shared.feed.attend(&mut handle);
                 if leads && shared.turns.has_guests() {
                     lead(handle, errand, &shared);
                 } else {

@@ -21,6 +21,7 @@ mod database;
 mod engine;
 mod errors;
 mod executor;
+mod feed;
 mod files;
 mod functions;
 #[cfg(fuzzing)]

@@ -51,6 +51,7 @@ pub(crate) fn perform(
         Request::Script { sql } => script(handle, sql, options.policy),
     };
     let performed = performed.map(|chunk| count_written(handle, chunk, before));
+    handle.report();
     performed.map_err(|halt| match halt {
         Halt::Failed(error) => Halt::Failed(handle.tell_quota(error)),
         halt => halt,
@@ -179,6 +180,7 @@ fn script(handle: &Handle, sql: &str, policy: SqlPolicy) -> Result<Chunk, Halt> 
     }
     if !handle.connection.is_autocommit() {
         handle.housekeep("COMMIT").map_err(|error| interpret(&error, &handle.control))?;
+        handle.report();
     }
     let (mut statements, mut read) = (Batch::new(&handle.connection, sql), 0);
     // What has done all it had to is not late.
@@ -190,6 +192,8 @@ fn script(handle: &Handle, sql: &str, policy: SqlPolicy) -> Result<Chunk, Halt> 
         }
         exhaust(handle, &mut statement)?;
         read += scanned(&statement);
+        drop(statement);
+        handle.report();
     }
     let mut last = last(handle, None);
     if let Some(outcome) = &mut last.outcome {

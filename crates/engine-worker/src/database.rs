@@ -5,8 +5,11 @@ use crate::copy::copy;
 use crate::launch::{Launcher, no_process, text_of};
 use crate::link::PATIENCE;
 use crate::message::Order;
+use crate::news::listen;
 use futures::future::BoxFuture;
-use rowhouse_engine::{Claim, Connection, Course, Database, EngineError, Process, Stamp};
+use rowhouse_engine::{
+    Claim, Connection, Course, Database, EngineError, Listener, Listening, Process, Stamp,
+};
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -135,6 +138,15 @@ impl Database for WorkerDatabase {
         Box::pin(async move {
             let order = Order::BackUpOwn { to: text_of(to)?, pace: course.pace() };
             copy(self.launcher.tasks(), self.hold.clone(), order, course).await
+        })
+    }
+
+    fn listen(&self, listener: Arc<dyn Listener>) -> BoxFuture<'_, Result<Box<dyn Listening>, EngineError>> {
+        Box::pin(async move {
+            if self.slot().is_none() {
+                return Err(EngineError::Closed);
+            }
+            listen(self.launcher.tasks(), &self.hold.0, listener).await
         })
     }
 

@@ -20,6 +20,7 @@ mod frame;
 mod launch;
 mod link;
 mod message;
+mod news;
 mod pace;
 mod request;
 mod serve;

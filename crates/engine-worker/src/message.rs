@@ -1,11 +1,14 @@
 //! What server and worker say to each other: orders one way, reports the other. Each is one frame.
 use crate::codec::{Decoder, Encoder, Malformed};
 use crate::errors;
+use crate::news::{decode_news, encode_news};
 use crate::request::{
     decode_chunk, decode_description, decode_options, decode_request, decode_state, encode_chunk,
     encode_description, encode_options, encode_request, encode_state,
 };
-use rowhouse_engine::{Chunk, Description, EngineError, Options, Over, Pace, Progress, SessionState, Stage};
+use rowhouse_engine::{
+    Chunk, Description, EngineError, News, Options, Over, Pace, Progress, SessionState, Stage,
+};
 use rowhouse_types::Request;
 
 /// What the server tells the worker to do, on a channel.
@@ -77,6 +80,10 @@ pub(crate) enum Order {
     IsFrozen,
     /// Move all that was committed to where it belongs.
     Checkpoint,
+    /// Tell on this channel what is committed from now on, after an answer.
+    Listen,
+    /// Look whether others have written, for who listens on this channel.
+    Look,
     /// Close the database.
     CloseDatabase,
 }
@@ -96,6 +103,8 @@ pub(crate) enum Report {
     Answer(Result<Option<u64>, EngineError>),
     /// How far a copy is.
     Progress(Progress),
+    /// What was committed.
+    News(News),
 }
 
 // === impl Order ===
@@ -157,6 +166,8 @@ impl Order {
             }
             Self::IsFrozen => out.u8(18),
             Self::Checkpoint => out.u8(19),
+            Self::Listen => out.u8(21),
+            Self::Look => out.u8(22),
             Self::Describe { sql, options } => {
                 out.u8(20);
                 encode_options(out, options);
@@ -200,6 +211,8 @@ impl Order {
             17 => Self::Bound { max_bytes: from.option(Decoder::u64)? },
             18 => Self::IsFrozen,
             19 => Self::Checkpoint,
+            21 => Self::Listen,
+            22 => Self::Look,
             20 => {
                 let options = decode_options(&mut from)?;
                 Self::Describe { sql: from.string()?, options }
@@ -253,6 +266,10 @@ impl Report {
                 out.u64(*done);
                 out.u64(*total);
             }
+            Self::News(news) => {
+                out.u8(6);
+                encode_news(out, news);
+            }
             Self::Described { state, result } => {
                 out.u8(5);
                 encode_state(out, *state);
@@ -283,6 +300,7 @@ impl Report {
                 };
                 Self::Progress(Progress { stage, done: from.u64()?, total: from.u64()? })
             }
+            6 => Self::News(decode_news(&mut from)?),
             5 => Self::Described {
                 state: decode_state(&mut from)?,
                 result: decode_result(&mut from, decode_description)?,

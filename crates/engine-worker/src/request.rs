@@ -64,7 +64,7 @@ fn decode_arguments(from: &mut Decoder<'_>) -> Result<Arguments, Malformed> {
     })
 }
 
-fn encode_value(out: &mut Encoder, value: &Value) {
+pub(crate) fn encode_value(out: &mut Encoder, value: &Value) {
     match value {
         Value::Null => out.u8(0),
         Value::Integer(n) => {
@@ -86,7 +86,7 @@ fn encode_value(out: &mut Encoder, value: &Value) {
     }
 }
 
-fn decode_value(from: &mut Decoder<'_>) -> Result<Value, Malformed> {
+pub(crate) fn decode_value(from: &mut Decoder<'_>) -> Result<Value, Malformed> {
     Ok(match from.u8()? {
         0 => Value::Null,
         1 => Value::Integer(from.i64()?),

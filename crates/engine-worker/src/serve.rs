@@ -3,13 +3,16 @@
 //! One thread reads orders and speaks for all sessions; SQL runs on the engine's own threads. When the
 //! server is gone, so is the worker, at once: what was committed is in the database's log, as after
 //! every crash.
+mod news;
 mod session;
 mod task;
 
 use crate::frame::{Frame, Incoming, Wire, frame};
 use crate::message::{Order, Report};
+use news::Hearing;
 use rowhouse_engine::{Database, Engine, EngineError};
 use rustix::process::{Resource, Rlimit, setrlimit};
+
 use session::Sessions;
 use std::fs::File;
 use std::io;
@@ -37,6 +40,7 @@ struct Worker {
     database: Option<Arc<dyn Database>>,
     sessions: Sessions,
     copies: Copies,
+    hearing: Hearing,
     tasks: TaskTracker,
 }
 
@@ -95,6 +99,7 @@ async fn work(
         database: None,
         sessions: Sessions::new(wire.clone(), tasks.clone()),
         copies: Copies::new(wire.clone(), tasks.clone()),
+        hearing: Hearing::new(wire.clone(), tasks.clone()),
         tasks,
     };
     let (mut incoming, mut make) = (Incoming::default(), Some(make));
@@ -189,6 +194,10 @@ impl Worker {
             }
             Order::Stop => self.copies.stop(frame.channel),
             Order::Tell => self.copies.tell(frame.channel),
+            Order::Listen => self.hearing.listen(at, self.database.clone()),
+            Order::Look => self.hearing.look(frame.channel),
+            Order::More { chunks } if self.hearing.more(frame.channel, chunks) => {}
+            Order::Forget if self.hearing.forget(frame.channel) => {}
             order => self.sessions.pass_on(frame, order)?,
         }
         Ok(())

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 mod bounds;
+mod changes;
 mod copies;
 mod described;
 mod lifecycle;
@@ -21,6 +22,7 @@ mod sessions;
 mod statements;
 
 pub use bounds::*;
+pub use changes::*;
 pub use copies::*;
 pub use described::*;
 pub use lifecycle::*;
@@ -105,6 +107,10 @@ macro_rules! conformance {
             writers_wait_for_each_other
             a_waiting_writer_gives_up_at_its_deadline
             one_endless_query_delays_no_other_database
+            what_is_committed_is_told_in_order
+            what_is_undone_is_not_told
+            what_cannot_be_told_is_a_gap
+            one_listens_at_a_time
         );
     };
     (@tests $harness:ty: $($name:ident)+) => {

@@ -3,6 +3,7 @@
 //! The port names no engine's types. What every engine must do is written as tests in
 //! `conformance` (a feature); an engine's own test suite calls `conformance!`.
 mod batch;
+mod change;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod copy;
@@ -10,6 +11,7 @@ mod error;
 mod port;
 
 pub use batch::{Batch, Row};
+pub use change::{Change, ChangeKind, Listener, Listening, News, Untold};
 pub use copy::{Course, Over, Pace, Progress, Restoration, Stage, Stamp};
 pub use error::{Condition, EngineError, Misuse};
 pub use port::{

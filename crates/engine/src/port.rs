@@ -1,5 +1,6 @@
 //! The traits an engine implements, and what passes through them.
 use crate::batch::Batch;
+use crate::change::{Listener, Listening};
 use crate::copy::{Course, Restoration, Stamp};
 use crate::error::EngineError;
 use futures::future::BoxFuture;
@@ -197,6 +198,16 @@ pub trait Database: Debug + Send + Sync + 'static {
 
     /// As [`Engine::backup`], of this very database: also where nobody else can open it.
     fn backup<'a>(&'a self, to: &'a Path, course: &'a Course) -> BoxFuture<'a, Result<(), EngineError>>;
+
+    /// Tells `listener` of all that is committed from now on. One listens at a time: who did before hears
+    /// no more. While nobody does, it costs nothing.
+    ///
+    /// Waits until no transaction is open that has written, so that the first that is told is told whole.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves nobody listening.
+    fn listen(&self, listener: Arc<dyn Listener>) -> BoxFuture<'_, Result<Box<dyn Listening>, EngineError>>;
 
     /// Makes all that was committed safe where it belongs and lets go of the storage.
     ///

@@ -1,9 +1,11 @@
 //! A fake engine: databases are names in a set, and every statement answers with its database's place.
+mod told;
+
 use futures::future::BoxFuture;
 use futures::stream::StreamExt;
 use rowhouse_engine::{
     Batch, Chunk, Chunks, Claim, Claimant, Connection, Course, Database, Description, Engine, EngineError,
-    Location, Options, Outcome, Over, Presence, Restoration, SessionState, Stage, Stamp,
+    Listener, Listening, Location, Options, Outcome, Over, Presence, Restoration, SessionState, Stage, Stamp,
 };
 use rowhouse_types::{DatabaseName, Request, ValueRef};
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +37,8 @@ struct State {
     /// The most bytes that each may take, as was said last.
     bounds: BTreeMap<String, Option<u64>>,
     frozen: BTreeSet<String>,
+    /// Who listens to each.
+    listeners: BTreeMap<String, Arc<dyn Listener>>,
     /// Whoever looks next waits for it before it is told what it found.
     late_look: Option<oneshot::Receiver<()>>,
     tally: Tally,
@@ -57,6 +61,8 @@ pub struct Tally {
     pub reset: u64,
     /// Checkpoints made.
     pub checkpoints: u64,
+    /// How often it was looked whether others have written.
+    pub looked: u64,
     /// Backups finished.
     pub backed_up: u64,
     /// The most backups that were under way at once.
@@ -367,6 +373,10 @@ impl Database for FakeDatabase {
             self.engine.state().tally.checkpoints += 1;
             Ok(())
         })
+    }
+
+    fn listen(&self, listener: Arc<dyn Listener>) -> BoxFuture<'_, Result<Box<dyn Listening>, EngineError>> {
+        Box::pin(async { Ok(self.engine.heard(&self.at, listener).await) })
     }
 
     fn stamp(&self) -> BoxFuture<'_, Result<Option<Stamp>, EngineError>> {

@@ -2,6 +2,7 @@
 mod caps;
 mod copies;
 mod crafted;
+mod feed;
 mod files;
 mod group;
 mod lanes;

@@ -2,7 +2,8 @@
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use rowhouse_engine::{
-    Chunks, Condition, Connection, Course, Database, Description, EngineError, Options, SessionState, Stamp,
+    Chunks, Condition, Connection, Course, Database, Description, EngineError, Listener, Listening, Options,
+    SessionState, Stamp,
 };
 use rowhouse_types::Request;
 use std::path::Path;
@@ -75,6 +76,10 @@ impl Database for Failing {
 
     fn backup<'a>(&'a self, to: &'a Path, course: &'a Course) -> BoxFuture<'a, Result<(), EngineError>> {
         self.inner.backup(to, course)
+    }
+
+    fn listen(&self, listener: Arc<dyn Listener>) -> BoxFuture<'_, Result<Box<dyn Listening>, EngineError>> {
+        self.inner.listen(listener)
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), EngineError>> {
