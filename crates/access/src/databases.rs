@@ -87,6 +87,22 @@ impl FromStr for Pattern {
     }
 }
 
+impl Pattern {
+    /// Those for which both are, which one pattern says too, if there are any.
+    fn both(&self, other: &Self) -> Option<Self> {
+        match (self, other) {
+            (Self::Exactly(target), other) | (other, Self::Exactly(target)) => {
+                other.is_for(target).then(|| Self::Exactly(target.clone()))
+            }
+            (Self::Beginning(one), Self::Beginning(two)) => {
+                let longer = if one.starts_with(two.as_str()) { one } else { two };
+                let is_both = longer.starts_with(one.as_str()) && longer.starts_with(two.as_str());
+                is_both.then(|| Self::Beginning(longer.clone()))
+            }
+        }
+    }
+}
+
 // === impl Databases ===
 
 impl Databases {
@@ -121,6 +137,13 @@ impl Databases {
     /// Whether all there are, are.
     pub fn is_all(&self) -> bool {
         self.0.iter().any(|pattern| matches!(pattern, Pattern::Beginning(start) if start.is_empty()))
+    }
+
+    /// Those of them that are among the others, too.
+    #[must_use]
+    pub fn within(&self, others: &Self) -> Self {
+        let pairs = self.0.iter().flat_map(|one| others.0.iter().map(move |other| (one, other)));
+        Self(pairs.filter_map(|(one, other)| one.both(other)).collect())
     }
 
     /// The one they are, if they are one.
@@ -166,6 +189,21 @@ mod tests {
         }
         let many = vec!["a"; PATTERNS_MAX + 1].join(",");
         assert_eq!(many.parse::<Databases>(), Err(NoDatabases::TooMany { count: PATTERNS_MAX + 1 }));
+    }
+
+    #[test]
+    fn what_is_within_others_is_what_both_have() {
+        let names = ["acme", "acme2", "eu-1", "eu-west-1", "x"];
+        let sets = ["*", "acme", "acme*", "eu-*,acme", "eu-west*", "~default", "x,acme2", ""];
+        let targets: Vec<_> = names.iter().map(|name| Target::Named(name.parse().unwrap())).collect();
+        for one in sets.map(|set| set.parse::<Databases>().unwrap()) {
+            for other in sets.map(|set| set.parse::<Databases>().unwrap()) {
+                for target in targets.iter().chain([&Target::Default]) {
+                    let both = one.has(target) && other.has(target);
+                    assert_eq!(one.within(&other).has(target), both, "{one} within {other}: {target:?}");
+                }
+            }
+        }
     }
 
     #[test]

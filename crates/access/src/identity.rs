@@ -113,9 +113,14 @@ impl Identity {
         others.iter().all(|grant| grant.databases.only() == Some(only)).then_some(only)
     }
 
+    /// Whether what is behind it is still good, be its time over or not.
+    pub(crate) fn stands(&self) -> bool {
+        self.standing.is_good()
+    }
+
     /// Whether it has neither ended nor been taken back.
     pub fn is_current(&self) -> bool {
-        self.standing.is_good() && self.expires.is_none_or(|at| SystemTime::now() < at)
+        self.stands() && self.expires.is_none_or(|at| SystemTime::now() < at)
     }
 
     /// Takes one turn of its rate, if it has one.

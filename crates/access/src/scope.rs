@@ -77,6 +77,12 @@ impl Scopes {
         scopes.into_iter().fold(Self::default(), |all, scope| Self(all.0 | scope.bits()))
     }
 
+    /// The same without this one.
+    #[must_use]
+    pub fn without(self, scope: Scope) -> Self {
+        Self(self.0 & !(1 << scope as u8))
+    }
+
     /// Whether this is among them.
     pub fn has(self, scope: Scope) -> bool {
         self.0 & 1 << scope as u8 != 0

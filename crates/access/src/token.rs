@@ -170,6 +170,11 @@ impl Tokens {
         tokens
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.read().by_name.len()
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, Table> {
         self.table.read().unwrap_or_else(PoisonError::into_inner)
     }

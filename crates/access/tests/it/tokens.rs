@@ -49,7 +49,8 @@ async fn anybody_is_let_in_until_there_is_something_to_come_in_by() {
 
 #[tokio::test]
 async fn who_has_leave_to_present_nothing_must_be_right_if_they_present_something() {
-    let access = Access::new(&AccessParts { allow_anonymous: true });
+    let access =
+        Access::new(AccessParts { allow_anonymous: true, ..AccessParts::default() }).expect("no files");
     let (one, secret) = token("one");
     access.add_token(one).expect("new");
     assert!(!access.is_required());
