@@ -2,7 +2,6 @@
 use crate::context::{Context, Settings};
 use crate::crowd::Seat;
 use crate::gate::{Gate, Line};
-use crate::hosts::Hosts;
 use crate::reply::correct_allow;
 use crate::routes;
 use crate::shared::Shared;
@@ -10,6 +9,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use http::{Method, Request};
+use rowhouse_gateway::routing::Hosts;
 use std::sync::Arc;
 use tower::ServiceExt as _;
 

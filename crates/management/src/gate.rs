@@ -2,12 +2,12 @@
 //!
 //! Invariant: a web page in a browser gets nothing done here. By a name of its own it is refused for the
 //! name; by ours for its origin; and no answer ever lets another origin read it.
-use crate::hosts::Hosts;
 use crate::reply::Problem;
 use crate::token::Tokens;
 use http::header::{AUTHORIZATION, HOST, ORIGIN};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, StatusCode, Version};
+use rowhouse_gateway::routing::Hosts;
 use std::net::{IpAddr, SocketAddr};
 
 /// Paths that may be asked for without a token: they tell no more than that the server lives.

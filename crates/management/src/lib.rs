@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | `context`, `operator` | what it is made of, and what it asks of the program it is part of |
 //! | `listener`, `server`, `crowd`, `serve` | sockets, thread, who is connected, one connection |
-//! | `door`, `gate`, `hosts`, `token`, `tls` | one request: who may ask at all |
+//! | `door`, `gate`, `token`, `tls` | one request: who may ask at all |
 //! | `routes`, `request`, `reply`, `handlers/` | what is asked, and what is answered |
 mod context;
 mod crowd;
@@ -16,7 +16,6 @@ mod door;
 mod exposition;
 mod gate;
 mod handlers;
-mod hosts;
 mod limits;
 mod listener;
 mod names;

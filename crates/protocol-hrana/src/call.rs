@@ -1,16 +1,17 @@
 //! One request for a database, whose client is known and whose route is decided.
 use crate::body::Body;
+use crate::dispatch::route;
 use crate::error::Fault;
 use crate::intake;
 use crate::line::{Busy, Line};
-use crate::shared::Shared;
+use crate::shared::{Context, Shared};
 use bytes::Bytes;
 use http::Response;
 use http::request::Parts;
 use hyper::body::Incoming;
-use rowhouse_access::{Identity, Scope};
+use rowhouse_access::{AuthError, Credentials, Identity, Scope};
 use rowhouse_engine::SqlPolicy;
-use rowhouse_gateway::{Client, Gateway};
+use rowhouse_gateway::{Client, Gateway, Rights};
 use rowhouse_types::{ErrorCode, Target};
 use std::sync::Arc;
 
@@ -56,17 +57,48 @@ impl Call {
 
     /// Fails unless the one who asks may do this, at this moment.
     pub(crate) fn authorize(&self, scope: Scope) -> Result<(), Fault> {
-        if self.identity.may(scope, &self.target) { Ok(()) } else { Err(refused(&self.identity)) }
+        may(&self.identity, scope, &self.target)
     }
 
     /// What their SQL may do: it changes nothing unless they may write.
     pub(crate) fn policy(&self) -> SqlPolicy {
-        self.shared.context.settings.policy
+        if self.identity.may(Scope::Write, &self.target) {
+            self.shared.context.settings.policy
+        } else {
+            SqlPolicy::ReadOnly
+        }
     }
 
-    /// Whether a database that is not there may be created for them.
-    pub(crate) fn may_create(&self) -> bool {
-        self.identity.may(Scope::Create, &self.target)
+    /// What the gateway may do for them.
+    pub(crate) fn rights(&self) -> Rights {
+        Rights { create: self.identity.may(Scope::Create, &self.target) }
+    }
+
+    /// Over WebSocket, who asks says in a message who they are, or says it anew: what is presented counts from
+    /// here on, if it may read this database.
+    ///
+    /// # Errors
+    ///
+    /// When nobody presents this, or they may not; all is as before then.
+    pub(crate) async fn hello(&mut self, token: Option<&str>) -> Result<(), Fault> {
+        let Context { access, gateway, .. } = &self.shared.context;
+        let credentials = token.map_or(Credentials::None, Credentials::Bearer);
+        // What came with the request counts as long as nothing else is said.
+        if token.is_some() || self.identity.grants.is_empty() {
+            let identity = access.authenticate(credentials, self.line.from.ip()).await;
+            let identity = identity.map_err(|error| Fault::from(&error))?;
+            let (target, prefix) =
+                route(&self.shared, &self.head, &identity).map_err(|error| Fault::from(&error))?;
+            may(&identity, Scope::Read, &target)?;
+            if target != self.target && !self.identity.grants.is_empty() {
+                let message = "the token is for another database than this connection";
+                return Err(Fault::new(ErrorCode::Forbidden, message).hint("connect anew with this token"));
+            }
+            self.line.identify(&identity)?;
+            self.client = self.line.client(gateway, &identity);
+            (self.identity, self.target, self.prefix) = (identity, target, prefix);
+        }
+        self.authorize(Scope::Read)
     }
 
     /// Reads the body, whole and within its bounds.
@@ -83,11 +115,17 @@ impl Call {
 /// What endpoints answer with.
 pub(crate) type Answer = Response<Body>;
 
-fn refused(identity: &Identity) -> Fault {
-    match identity.is_current() {
-        true => Fault::new(ErrorCode::Forbidden, "this is not permitted")
-            .hint("ask the operator for a token that permits it"),
-        false => Fault::new(ErrorCode::Unauthenticated, "the token has expired or was revoked")
-            .hint("ask for a new one"),
+fn may(identity: &Identity, scope: Scope, target: &Target) -> Result<(), Fault> {
+    if identity.may(scope, target) {
+        return Ok(());
     }
+    Err(match identity.is_current() {
+        true => {
+            let hint = format!(
+                "it needs the scope {scope} for this database: ask the operator for a token that has it"
+            );
+            Fault::new(ErrorCode::Forbidden, "this is not permitted").hint(hint)
+        }
+        false => (&AuthError::Expired).into(),
+    })
 }

@@ -1,43 +1,94 @@
 //! From a request's head to who answers it: nothing is opened, and no body read, before it is known who asks
 //! and that they may.
 use crate::call::{Answer, Call};
-use crate::endpoint::{Endpoint, wants_socket};
+use crate::endpoint::{Endpoint, is_probe, wants_socket};
 use crate::error::{Fault, Form};
+use crate::gate;
 use crate::line::Line;
 use crate::shared::Shared;
 use crate::{hrana, live, page, query, socket};
-use http::Request;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Request, header};
 use hyper::body::Incoming;
-use rowhouse_access::{Identity, Scope};
-use rowhouse_types::{DatabaseName, Target};
+use rowhouse_access::{Credentials, Identity, Scope};
+use rowhouse_gateway::routing::{Facts, RouteError, Said};
+use rowhouse_types::{ErrorCode, Target};
 use std::sync::Arc;
 
 /// Answers one request.
 pub(crate) async fn answer(shared: Arc<Shared>, line: Arc<Line>, request: Request<Incoming>) -> Answer {
     let (head, body) = request.into_parts();
-    let identity = Arc::new(Identity::anybody());
-    if let Err(fault) = line.identify(&identity) {
-        return fault.response(Form::Plain);
-    }
-    if !wants_socket(&head.method, &head.headers)
-        && let Some(page) = page::serve(&head.method, head.uri.path(), &shared)
-    {
+    let is_required = shared.context.access.is_required();
+    if let Some(answer) = page::serve(&head, &shared) {
+        // Where nobody has to say who they are, a whole request says all there is to say.
+        if !is_required {
+            line.identify(&shared.anybody).unwrap_or_default();
+        }
         line.asked();
-        return page;
+        return answer;
     }
-    let (target, prefix) = match route(head.uri.path()) {
+    let page = match shared.gate.check_origin(&head) {
+        Ok(page) => page,
+        Err(fault) => return fault.response(Form::of(&head)),
+    };
+    let mut answer = match checked(&shared, is_required, &line, &head) {
+        Some(answer) => answer,
+        None => {
+            let form = Form::of(&head);
+            match admitted(shared, line, head).await {
+                Ok((call, endpoint)) => asked(call, endpoint, body).await,
+                Err(fault) => fault.response(form),
+            }
+        }
+    };
+    if let Some(page) = page {
+        page.let_read(answer.headers_mut());
+    }
+    answer
+}
+
+/// What is answered before it is known who asks.
+fn checked(shared: &Shared, is_required: bool, line: &Line, head: &Parts) -> Option<Answer> {
+    if !is_required && let Err(fault) = shared.gate.check_host(line, head, &shared.context.router) {
+        return Some(fault.response(Form::of(head)));
+    }
+    if gate::is_preflight(head) {
+        return Some(gate::preflight(head));
+    }
+    // Clients ask so which versions there are, and send no token.
+    is_probe(head).then(|| Answer::new(crate::body::Body::empty()))
+}
+
+/// Finds out who asks, for which database, and that they may.
+async fn admitted(shared: Arc<Shared>, line: Arc<Line>, head: Parts) -> Result<(Call, Endpoint), Fault> {
+    let credentials = credentials(&head.headers)?;
+    let may_say_later = matches!(credentials, Credentials::None) && wants_socket(&head);
+    let identity = match shared.context.access.authenticate(credentials, line.from.ip()).await {
+        Ok(identity) => {
+            line.identify(&identity)?;
+            identity
+        }
+        // Over WebSocket it says so in its first message.
+        Err(_missing) if may_say_later => Arc::new(Identity::new(None, Vec::new(), None)),
+        Err(error) => return Err(Fault::from(&error)),
+    };
+    let is_nobody = identity.grants.is_empty();
+    let (target, prefix) = match route(&shared, &head, &identity) {
         Ok(route) => route,
-        Err(fault) => return fault.response(Form::Plain),
+        // The token may name it.
+        Err(RouteError::Unnamed) if is_nobody && may_say_later => (Target::Default, 0),
+        Err(error) => return Err(Fault::from(&error)),
     };
-    let Some(endpoint) = Endpoint::of(&head.uri.path()[prefix..], &head) else {
-        line.asked();
-        return Fault::no_such_path().response(Form::Plain);
-    };
+    let endpoint = Endpoint::of(&head.uri.path()[prefix..], &head).ok_or_else(Fault::no_such_path)?;
     let client = line.client(&shared.context.gateway, &identity);
     let call = Call { shared, line, target, identity, head, prefix, client };
-    if let Err(fault) = call.authorize(Scope::Read) {
-        return fault.response(endpoint.form());
+    if !(is_nobody && may_say_later && endpoint.takes_hello()) {
+        call.authorize(Scope::Read)?;
     }
+    Ok((call, endpoint))
+}
+
+async fn asked(call: Call, endpoint: Endpoint, body: Incoming) -> Answer {
     let busy = call.busy();
     let answer = match endpoint {
         Endpoint::Hrana => hrana::serve(call, body).await,
@@ -48,11 +99,31 @@ pub(crate) async fn answer(shared: Arc<Shared>, line: Arc<Line>, request: Reques
     answer.map(|body| body.until_read(busy))
 }
 
-/// Which database a path leads to, and where its prefix ends.
-fn route(path: &str) -> Result<(Target, usize), Fault> {
-    let named = ["/db/", "/dev/"].iter().find_map(|start| Some((start.len(), path.strip_prefix(start)?)));
-    let Some((start, rest)) = named else { return Ok((Target::Default, 0)) };
-    let name = rest.split('/').next().unwrap_or_default();
-    let database: DatabaseName = name.parse().map_err(|invalid| Fault::from(&invalid))?;
-    Ok((Target::Named(database), start + name.len()))
+/// Which database a request of this one's is for, and where in its path the database's prefix ends.
+pub(crate) fn route(
+    shared: &Shared,
+    head: &Parts,
+    identity: &Identity,
+) -> Result<(Target, usize), RouteError> {
+    let values = |name: &str| Said::by(head.headers.get_all(name).iter().map(HeaderValue::as_bytes));
+    let facts = Facts {
+        host: Said::by(gate::hosts(head)),
+        path: head.uri.path(),
+        namespace: values("x-namespace"),
+        organization: values("x-org-id"),
+        claim: identity.only(),
+    };
+    let route = shared.context.router.route(&facts)?;
+    Ok((route.target, route.prefix.len()))
+}
+
+/// What the request presents.
+fn credentials(headers: &HeaderMap) -> Result<Credentials<'_>, Fault> {
+    let mut given = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(first), second) = (given.next(), given.next()) else { return Ok(Credentials::None) };
+    if second.is_some() {
+        return Err(Fault::new(ErrorCode::Unauthenticated, "there is more than one header Authorization"));
+    }
+    let text = first.to_str().unwrap_or_default();
+    Credentials::of(text).map_err(|error| Fault::from(&error))
 }

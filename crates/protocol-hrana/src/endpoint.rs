@@ -1,7 +1,6 @@
 //! Who answers a request, by what is left of its path when the database has been read off it.
-use crate::error::Form;
 use http::request::Parts;
-use http::{HeaderMap, Method, header};
+use http::{Method, header};
 
 /// Who answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,27 +21,33 @@ impl Endpoint {
         Some(match rest {
             "/query" => Self::Query,
             "/live" => Self::Live,
-            _ if wants_socket(&head.method, &head.headers) => Self::Socket,
+            _ if wants_socket(head) => Self::Socket,
             "/v1/execute" | "/v1/batch" => Self::Hrana,
-            "/v2" | "/v2/" | "/v2/pipeline" | "/v3" | "/v3/" | "/v3/pipeline" | "/v3/cursor" => Self::Hrana,
-            "/v3-protobuf" | "/v3-protobuf/" | "/v3-protobuf/pipeline" | "/v3-protobuf/cursor" => Self::Hrana,
+            "/v2/pipeline" | "/v3/pipeline" | "/v3/cursor" => Self::Hrana,
+            "/v3-protobuf/pipeline" | "/v3-protobuf/cursor" => Self::Hrana,
             _ => return None,
         })
     }
 
-    /// How it says what went wrong.
-    pub(crate) fn form(self) -> Form {
-        match self {
-            Self::Hrana | Self::Socket => Form::Hrana,
-            Self::Query | Self::Live => Form::Plain,
-        }
+    /// Whether who asks may say who they are in a first message.
+    pub(crate) fn takes_hello(self) -> bool {
+        self == Self::Socket
     }
 }
 
 /// Whether the request asks to go on as a WebSocket.
-pub(crate) fn wants_socket(method: &Method, headers: &HeaderMap) -> bool {
-    let upgrade = headers.get(header::UPGRADE).and_then(|value| value.to_str().ok());
-    *method == Method::GET && upgrade.is_some_and(|upgrade| upgrade.eq_ignore_ascii_case("websocket"))
+pub(crate) fn wants_socket(head: &Parts) -> bool {
+    let upgrade = head.headers.get(header::UPGRADE);
+    head.method == Method::GET && upgrade.is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"))
+}
+
+/// Whether the request asks which versions of Hrana there are: it concerns no database, whatever its path.
+pub(crate) fn is_probe(head: &Parts) -> bool {
+    let path = head.uri.path().trim_end_matches('/');
+    let versions = ["/v2", "/v3", "/v3-protobuf"];
+    matches!(head.method, Method::GET | Method::HEAD)
+        && versions.iter().any(|version| path.ends_with(version))
+        && !wants_socket(head)
 }
 
 #[cfg(test)]
@@ -50,12 +55,27 @@ mod tests {
     use super::*;
     use http::Request;
 
-    fn endpoint(rest: &str, upgrade: Option<&str>) -> Option<Endpoint> {
-        let mut request = Request::get(rest);
+    fn head(path: &str, upgrade: Option<&str>) -> Parts {
+        let mut request = Request::get(path);
         if let Some(upgrade) = upgrade {
             request = request.header(header::UPGRADE, upgrade);
         }
-        Endpoint::of(rest, &request.body(()).expect("a request").into_parts().0)
+        request.body(()).expect("a request").into_parts().0
+    }
+
+    fn endpoint(rest: &str, upgrade: Option<&str>) -> Option<Endpoint> {
+        Endpoint::of(rest, &head(rest, upgrade))
+    }
+
+    #[test]
+    fn versions_are_asked_for_below_any_database() {
+        for path in ["/v2", "/v3/", "/v3-protobuf", "/db/acme/v3", "/tenants/acme/v2/"] {
+            assert!(is_probe(&head(path, None)), "{path}");
+            assert!(!is_probe(&head(path, Some("websocket"))), "{path}");
+        }
+        for path in ["/", "/v4", "/v2/pipeline", "/xv2", "/query"] {
+            assert!(!is_probe(&head(path, None)), "{path}");
+        }
     }
 
     #[test]

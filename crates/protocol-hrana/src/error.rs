@@ -1,10 +1,13 @@
 //! What clients are told when something goes wrong: the one mapping of failures to HTTP.
 use crate::body::Body;
 use bytes::Bytes;
+use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode, header};
+use rowhouse_access::AuthError;
 use rowhouse_engine::EngineError;
+use rowhouse_gateway::routing::RouteError;
 use rowhouse_gateway::{AcquireError, ClientsFull, ConnectError, OpenError};
-use rowhouse_types::{ErrorCode, ErrorKind, InvalidName, Reportable};
+use rowhouse_types::{ErrorCode, ErrorKind, Reportable};
 use std::time::Duration;
 
 /// For how long a client should leave us alone that came at a bad time.
@@ -32,6 +35,16 @@ pub(crate) enum Form {
     Hrana,
     /// `{"error": {"code", "message", "hint"}}`.
     Plain,
+}
+
+// === impl Form ===
+
+impl Form {
+    /// The form of who would answer the request, before it is known who does.
+    pub(crate) fn of(head: &Parts) -> Self {
+        let path = head.uri.path();
+        if path.ends_with("/query") || path.ends_with("/live") { Self::Plain } else { Self::Hrana }
+    }
 }
 
 // === impl Fault ===
@@ -152,10 +165,18 @@ impl From<&EngineError> for Fault {
     }
 }
 
-/// What should name a database names none: to strangers the same as a name that leads nowhere.
-impl From<&InvalidName> for Fault {
-    fn from(error: &InvalidName) -> Self {
-        not_found(ErrorCode::InvalidName).hint(error.to_string())
+/// Nobody presents these credentials.
+impl From<&AuthError> for Fault {
+    fn from(error: &AuthError) -> Self {
+        let fault = Self::of(error);
+        Self { retry_after: error.retry_after().or(fault.retry_after), ..fault }
+    }
+}
+
+/// It cannot be told which database a request is for.
+impl From<&RouteError> for Fault {
+    fn from(error: &RouteError) -> Self {
+        Self::of(error)
     }
 }
 

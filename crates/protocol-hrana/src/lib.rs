@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | `listener`, `connection`, `line` | the socket; one connection, and what is known of it |
 //! | `shared` | what all connections are served with |
-//! | `dispatch`, `endpoint`, `call` | from a request's head to who answers it |
+//! | `dispatch`, `gate`, `endpoint`, `call` | from a request's head to who answers it |
 //! | `intake`, `body`, `error`, `page` | a request's body; an answer's; what went wrong; what needs no database |
 //! | `hrana/`, `socket/`, `query/`, `live/` | the endpoints |
 #![expect(dead_code, reason = "the endpoints use it, one after the other")]
@@ -19,6 +19,7 @@ mod connection;
 mod dispatch;
 mod endpoint;
 mod error;
+mod gate;
 mod hrana;
 mod intake;
 mod line;
@@ -29,5 +30,6 @@ mod query;
 mod shared;
 mod socket;
 
+pub use gate::Origins;
 pub use listener::{BindError, Listener};
 pub use shared::{Context, Patience, Settings, Timeouts};

@@ -1,22 +1,25 @@
 //! What is answered without a database: that the server lives, which version it is, and what it is at all.
 use crate::body::Body;
 use crate::call::Answer;
+use crate::endpoint::wants_socket;
 use crate::error::{Fault, Form};
 use crate::shared::Shared;
+use http::request::Parts;
 use http::{HeaderValue, Method, Response, header};
 
 /// The page for a person who looks what is here.
 const ABOUT: &str = include_str!("page/about.txt");
 
 /// The answer, if this path concerns no database.
-pub(crate) fn serve(method: &Method, path: &str, shared: &Shared) -> Option<Answer> {
-    let text = match path {
+pub(crate) fn serve(head: &Parts, shared: &Shared) -> Option<Answer> {
+    let text = match head.uri.path() {
+        _ if wants_socket(head) => return None,
         "/" => ABOUT.to_owned(),
         "/health" => "ok\n".to_owned(),
         "/version" => format!("rowhouse {}\n", shared.context.settings.version),
         _ => return None,
     };
-    if !matches!(*method, Method::GET | Method::HEAD) {
+    if !matches!(head.method, Method::GET | Method::HEAD) {
         let mut response = Fault::wrong_method("GET").response(Form::Plain);
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
         return Some(response);

@@ -1,5 +1,8 @@
 //! What all connections share.
+use crate::gate::{Gate, Origins};
+use rowhouse_access::{Access, Identity};
 use rowhouse_engine::SqlPolicy;
+use rowhouse_gateway::routing::Router;
 use rowhouse_gateway::{Clients, Gateway};
 use rowhouse_sync::Drain;
 use std::sync::{Arc, Mutex};
@@ -18,6 +21,10 @@ pub struct Context {
     pub abort: CancellationToken,
     /// The client connections of all listeners.
     pub clients: Clients,
+    /// Who may come in.
+    pub access: Access,
+    /// Which database a request is for.
+    pub router: Router,
     /// How connections are served.
     pub settings: Settings,
     /// How long they may take.
@@ -31,6 +38,11 @@ pub struct Settings {
     pub policy: SqlPolicy,
     /// The most bytes of a request, both packed and inflated.
     pub max_request_bytes: usize,
+    /// The names under which it may be called on loopback where nobody has to say who they are, beside
+    /// localhost, addresses and the router's domains.
+    pub allowed_hosts: Vec<String>,
+    /// The web pages that may ask.
+    pub allowed_origins: Origins,
     /// The program's version, for `/version`.
     pub version: &'static str,
 }
@@ -58,6 +70,9 @@ pub struct Timeouts {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) context: Context,
+    pub(crate) gate: Gate,
+    /// Who asks where nobody has to say who they are.
+    pub(crate) anybody: Identity,
     /// Every task of the listener's: connections, requests of theirs that run beside each other, sockets.
     pub(crate) tasks: TaskTracker,
 }
@@ -84,7 +99,9 @@ impl Patience {
 
 impl Shared {
     pub(crate) fn new(context: Context) -> Self {
-        Self { context, tasks: TaskTracker::new() }
+        let Settings { allowed_hosts, allowed_origins, .. } = &context.settings;
+        let gate = Gate::new(allowed_hosts, allowed_origins.clone());
+        Self { context, gate, anybody: Identity::anybody(), tasks: TaskTracker::new() }
     }
 
     /// Runs what outlives the request that began it, until it ends or all are ended at once.

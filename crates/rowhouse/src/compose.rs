@@ -4,6 +4,7 @@ use crate::life::{Effects, LogLevel};
 use crate::observe::Everybody;
 use crate::state::Kept;
 use crate::worker;
+use rowhouse_access::{Access, AccessParts};
 use rowhouse_engine::Engine;
 use rowhouse_engine_sqlite::{Config as SqliteConfig, Executor, ExecutorConfig, Limits, SqliteEngine};
 use rowhouse_engine_worker::WorkerEngine;
@@ -50,6 +51,7 @@ pub enum SecurityError {
 /// does.
 #[derive(Debug)]
 pub(crate) struct Composed {
+    pub(crate) access: Access,
     pub(crate) clients: Clients,
     pub(crate) journal: Journal,
     pub(crate) observer: Arc<Everybody>,
@@ -130,7 +132,11 @@ pub(crate) async fn gateway(
         let hears = observer.clone();
         Backups::new(BackupParts { plan, catalog, engine, observer: hears, gateway })
     });
+    let access = Access::new(&AccessParts {
+        allow_anonymous: config.http.as_ref().is_some_and(|http| http.allow_anonymous),
+    });
     Ok(Composed {
+        access,
         clients,
         journal,
         observer,
@@ -224,9 +230,13 @@ pub(crate) fn http(
         drain: drain.clone(),
         abort: abort.clone(),
         clients: composed.clients.clone(),
+        access: composed.access.clone(),
+        router: config.router.clone(),
         patience: composed.http_patience.clone(),
         settings: hrana::Settings {
             policy: http.policy,
+            allowed_hosts: http.allowed_hosts.clone(),
+            allowed_origins: http.allowed_origins.clone(),
             max_request_bytes: config.max_request_bytes,
             version: env!("CARGO_PKG_VERSION"),
         },

@@ -1,7 +1,40 @@
 //! HTTP of a server: bound with its other sockets, served like them.
 use crate::config::Http as Config;
+use rowhouse_access::Access;
 use rowhouse_protocol_hrana::{BindError, Listener};
 use std::io;
+use std::net::SocketAddr;
+
+/// Others than this machine's reach HTTP, and nobody would have to say who they are.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "HTTP on {0} is reachable from other machines, and nobody would have to say who they are: make a token (rowhouse token create), serve it on 127.0.0.1, or let anybody come with --allow-anonymous"
+)]
+pub struct Exposed(SocketAddr);
+
+/// What an operator should know of who can reach HTTP.
+///
+/// # Errors
+///
+/// When others reach it, and nobody would have to say who they are, and that was not asked for.
+pub(crate) fn exposure(
+    address: SocketAddr,
+    access: &Access,
+    config: &Config,
+) -> Result<Vec<String>, Exposed> {
+    if address.ip().to_canonical().is_loopback() {
+        return Ok(Vec::new());
+    }
+    let mut warnings = Vec::new();
+    match (access.is_required(), config.allow_anonymous) {
+        (true, _) => {}
+        (false, true) => warnings.push(format!(
+            "HTTP on {address} is reachable from other machines, and serves whoever comes (allow_anonymous)"
+        )),
+        (false, false) => return Err(Exposed(address)),
+    }
+    Ok(warnings)
+}
 
 /// Binds what the configuration says. Needs a Tokio runtime with I/O.
 ///

@@ -45,6 +45,7 @@ pub use builder::ServerBuilder;
 pub use client_limit::ClientLimit;
 pub use compose::{ComposeError, SecurityError};
 pub use directory::{Directory, DirectoryError};
+pub use http::Exposed;
 pub use listening::Listening;
 pub use maintenance::{Maintenance, MaintenanceError};
 pub use manage::ManagementError;

@@ -61,7 +61,7 @@ fn worked(served: Result<(), rowhouse::WorkerError>) -> ExitCode {
 
 fn is_usage(error: &anyhow::Error) -> bool {
     use rowhouse::{MaintenanceError as Maintenance, StartError};
-    matches!(error.downcast_ref(), Some(StartError::NoListener))
+    matches!(error.downcast_ref(), Some(StartError::NoListener | StartError::Exposed(_)))
         || matches!(error.downcast_ref(), Some(Maintenance::NoBackupDirectory | Maintenance::NoDataDirectory))
         || error.is::<rowhouse::OpenFilesError>()
         || error.is::<cli::Usage>()

@@ -78,6 +78,9 @@ pub enum StartError {
     /// The port of HTTP cannot be had.
     #[error(transparent)]
     Http(#[from] rowhouse_protocol_hrana::BindError),
+    /// Whoever comes from another machine would be served over HTTP.
+    #[error(transparent)]
+    Exposed(#[from] http::Exposed),
     /// It cannot be managed over HTTP.
     #[error(transparent)]
     Management(#[from] ManagementError),
@@ -157,6 +160,9 @@ impl Server {
         let kept = Kept::open(&config, observer.clone()).await?;
         let client_limit = kept.client_limit(&config, layers.origin("client_limit")).await?;
         let composed = compose::gateway(&config, (kept, client_limit.get()), observer).await?;
+        if let (Some(http), Some(plan)) = (&http, &config.http) {
+            warnings.extend(http::exposure(http.address(), &composed.access, plan)?);
+        }
         let (drain, abort, tasks) = (Drain::new(), CancellationToken::new(), TaskTracker::new());
         let in_force = Arc::new(InForce::new(InForceParts {
             source,

@@ -6,12 +6,14 @@
 mod domain;
 mod error;
 mod facts;
+mod hosts;
 mod router;
 mod rules;
 
 pub use domain::{Domain, InvalidDomain};
 pub use error::RouteError;
 pub use facts::{Facts, Said};
+pub use hosts::Hosts;
 pub use router::{InvalidRules, Route, Router, Rule, Source};
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 use super::domain::Domain;
 use super::error::RouteError;
 use super::facts::Facts;
+use super::hosts::without_port;
 use super::rules;
 use rowhouse_types::{DatabaseName, Target};
 use std::fmt;
@@ -147,6 +148,11 @@ impl Router {
         domains.sort_by_key(|domain| std::cmp::Reverse(domain.len()));
         let sources = rules.iter().flat_map(|rule| rule.sources()).copied().collect();
         Ok(Self { sources, domains })
+    }
+
+    /// Whether this host, with or without a port, is one of the domains, or names a database below one.
+    pub fn covers(&self, host: &str) -> bool {
+        without_port(host).is_some_and(|name| self.domains.iter().any(|domain| domain.covers(name)))
     }
 
     /// Which database a request is for. All that is read and speaks has said the same.

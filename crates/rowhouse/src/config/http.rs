@@ -2,6 +2,7 @@
 use super::error::ConfigError;
 use super::layers::{Layers, Origin};
 use rowhouse_engine::SqlPolicy;
+use rowhouse_protocol_hrana::Origins;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -12,6 +13,12 @@ pub struct Http {
     pub address: SocketAddr,
     /// Whether a taken port is skipped with a warning rather than an error.
     pub skip_taken_port: bool,
+    /// Whether anybody may come who reaches it, also from other machines.
+    pub allow_anonymous: bool,
+    /// More names under which it may be called on loopback where anybody may come.
+    pub allowed_hosts: Vec<String>,
+    /// The web pages that may ask.
+    pub allowed_origins: Origins,
     /// What SQL may do.
     pub policy: SqlPolicy,
     /// How long a client may take to send the body of a request.
@@ -30,6 +37,13 @@ impl Http {
         let http = Self {
             address: said.unwrap_or_else(|| (Ipv4Addr::LOCALHOST, main).into()),
             skip_taken_port: by_dev && said.is_none() && layers.origin("port") == Origin::Default,
+            allow_anonymous: layers.boolean("allow_anonymous")?,
+            allowed_hosts: layers.hosts("http_allowed_hosts")?,
+            allowed_origins: match layers.origins("http_allowed_origins")? {
+                origins if origins.is_empty() => Origins::Own,
+                origins if origins == ["*"] => Origins::Any,
+                origins => Origins::These(origins),
+            },
             policy: super::meant::policy(layers, "http_sql_policy")?,
             body_timeout: layers.duration("http_body_timeout")?,
             idle_timeout: layers.duration("http_idle_timeout")?,

@@ -47,6 +47,8 @@ pub enum Kind {
     Ip,
     /// Names of hosts, separated by commas.
     Hosts,
+    /// Origins of web pages, separated by commas, or `*`.
+    Origins,
     /// Some of these words, separated by commas.
     Words(&'static [&'static str]),
     /// The name of a service.
@@ -142,6 +144,24 @@ pub const OPTIONS: &[Opt] = &[
         "Whether HTTP and WebSocket are served: Hrana for libSQL clients, and plain SQL.",
     ),
     opt("http_address", Kind::Socket, "", "Where HTTP is served; 127.0.0.1 and PORT unless set."),
+    opt(
+        "allow_anonymous",
+        Kind::Boolean,
+        "false",
+        "Whether who says nothing of themselves is served over HTTP, whatever else is configured, and also on an address that other machines reach.",
+    ),
+    opt(
+        "http_allowed_hosts",
+        Kind::Hosts,
+        "",
+        "The names under which HTTP may be called on loopback where nobody has to say who they are, beside localhost, addresses and base_domains.",
+    ),
+    opt(
+        "http_allowed_origins",
+        Kind::Origins,
+        "",
+        "The web pages that may ask over HTTP, by origin, separated by commas, or * for all; none but the server's own unless set.",
+    ),
     opt(
         "http_sql_policy",
         Kind::Word(&["standard", "sqlite-rx"]),

@@ -70,6 +70,23 @@ impl Layers {
         })
     }
 
+    /// Origins such as `https://app.example.com`; one that is `*` alone stands for all.
+    pub(super) fn origins(&self, key: &str) -> Result<Vec<String>, ConfigError> {
+        let is_origin = |origin: &str| {
+            let bare = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+            let plain = |byte: u8| {
+                byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']')
+            };
+            bare.is_some_and(|host| (1..=253).contains(&host.len()) && host.bytes().all(plain))
+        };
+        let origins = self.read(key, |value, _kind| {
+            let origins: Vec<_> =
+                value.as_str()?.split(',').map(|origin| origin.trim().to_ascii_lowercase()).collect();
+            (origins == ["*"] || origins.iter().all(|origin| is_origin(origin))).then_some(origins)
+        });
+        Ok(origins?.unwrap_or_default())
+    }
+
     pub(super) fn hosts(&self, key: &str) -> Result<Vec<String>, ConfigError> {
         let is_host = |host: &str| {
             (1..=253).contains(&host.len())
@@ -224,6 +241,7 @@ impl Layers {
             Kind::Socket => self.socket(key)?.map(|address| address.to_string()).into(),
             Kind::Ip => self.ip(key)?.map(|ip| ip.to_string()).into(),
             Kind::Hosts => self.hosts(key)?.join(",").into(),
+            Kind::Origins => self.origins(key)?.join(",").into(),
             Kind::Words(_) => self.words(key)?.join(",").into(),
             Kind::Service => self.service(key)?.into(),
             Kind::KeyId => self.key_id(key)?.into(),

@@ -1,23 +1,24 @@
-//! Under which names the server may be called: what keeps a web page from calling it by a name of its own.
+//! Under which names a server may be called: what keeps a web page from calling it by a name of its own.
 use std::net::IpAddr;
 
-/// The names under which the server may be called, whatever the port.
+/// The names under which a server may be called, whatever the port.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Hosts {
+pub struct Hosts {
     configured: Vec<String>,
 }
 
 // === impl Hosts ===
 
 impl Hosts {
-    pub(crate) fn new(configured: &[String]) -> Self {
+    /// These, beside `localhost` and addresses.
+    pub fn new(configured: &[String]) -> Self {
         Self { configured: configured.iter().map(|host| host.to_ascii_lowercase()).collect() }
     }
 
     /// Whether `host`, with or without a port, is one of ours; `called` is the address that was called.
     ///
     /// An address can always stand for itself: a page can make a name lead here, but no address.
-    pub(crate) fn allow(&self, host: &str, called: IpAddr) -> bool {
+    pub fn allow(&self, host: &str, called: IpAddr) -> bool {
         let Some(name) = without_port(host) else { return false };
         if let Ok(address) = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
             return address == called || address.is_loopback() && is_written_plainly(name);
@@ -33,7 +34,7 @@ fn is_written_plainly(name: &str) -> bool {
 }
 
 /// The name in front of the port, if there is one; an IPv6 address keeps its brackets.
-fn without_port(host: &str) -> Option<&str> {
+pub(super) fn without_port(host: &str) -> Option<&str> {
     let end = match host.strip_prefix('[') {
         Some(rest) => rest.find(']')? + 2,
         None => host.find(':').unwrap_or(host.len()),
