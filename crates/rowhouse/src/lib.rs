@@ -37,6 +37,7 @@ mod manage;
 mod observe;
 mod open_files;
 mod server;
+mod sockets;
 mod state;
 mod worker;
 

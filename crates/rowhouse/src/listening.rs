@@ -1,6 +1,4 @@
-//! What is served where.
-use rowhouse_protocol_hrana as hrana;
-use rowhouse_protocol_sqlite_rx as sqlite_rx;
+//! A protocol, and where it is served.
 use std::fmt;
 use std::net::SocketAddr;
 
@@ -13,18 +11,6 @@ pub struct Listening {
     pub scheme: &'static str,
     /// Where.
     pub address: SocketAddr,
-}
-
-/// What is served where.
-pub(crate) fn listening(
-    sqlite_rx: Option<&sqlite_rx::Listener>,
-    http: Option<&hrana::Listener>,
-) -> Vec<Listening> {
-    let sqlite_rx =
-        sqlite_rx.map(|socket| Listening { protocol: "sqlite_rx", scheme: "tcp", address: socket.address() });
-    let http =
-        http.map(|socket| Listening { protocol: Listening::HTTP, scheme: "http", address: socket.address() });
-    sqlite_rx.into_iter().chain(http).collect()
 }
 
 // === impl Listening ===

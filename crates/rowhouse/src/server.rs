@@ -5,16 +5,16 @@ use crate::compose::{self, ComposeError, Composed, SecurityError};
 use crate::config::{Config, ConfigError, Layers};
 use crate::http;
 use crate::life::{Attendant, InForce, InForceParts, LogLevel, Source, Watch};
-use crate::listening::{Listening, listening};
+use crate::listening::Listening;
 use crate::manage::{self, ManagementError, Secrets};
 use crate::observe::Everybody;
+use crate::sockets::Sockets;
 use crate::state::{JournalStartError, Kept, State, StateError};
 use rowhouse_gateway::{Backups, Clients, Gateway, Journal, Schedule};
 use rowhouse_management::Operator;
+use rowhouse_protocol_sqlite_rx::BindError;
 use rowhouse_protocol_sqlite_rx::curve::Security;
-use rowhouse_protocol_sqlite_rx::{BindError, Listener};
 use rowhouse_sync::Drain;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -147,22 +147,18 @@ impl Server {
         let state = config.data_directory.as_deref().map(State::lock).transpose()?;
         let mut warnings = Vec::new();
         // Bound before anything is opened, so that a taken port costs nothing.
-        let socket = bind(&config, &mut warnings)?;
-        let http = http::bind(config.http.as_ref(), &mut warnings)?;
-        let listeners = listening(socket.as_ref(), http.as_ref());
+        let sockets = Sockets::bind(&config, &mut warnings)?;
+        let listeners = sockets.listening();
         if listeners.is_empty() {
             return Err(StartError::AllTaken);
         }
-        warnings
-            .extend(socket.as_ref().map(|socket| exposure(socket.address(), &security)).unwrap_or_default());
+        warnings.extend(sockets.sqlite_rx().map(|address| exposure(address, &security)).unwrap_or_default());
         let (management, secrets) = manage::bind(config.management.as_ref(), &mut warnings)?;
         let observer = Arc::new(Everybody::default());
         let kept = Kept::open(&config, observer.clone()).await?;
         let client_limit = kept.client_limit(&config, layers.origin("client_limit")).await?;
         let composed = compose::gateway(&config, (kept, client_limit.get()), observer).await?;
-        if let (Some(http), Some(plan)) = (&http, &config.http) {
-            warnings.extend(http::exposure(http.address(), &composed.access, plan)?);
-        }
+        warnings.extend(sockets.http_exposure(&config, &composed.access)?);
         let (drain, abort, tasks) = (Drain::new(), CancellationToken::new(), TaskTracker::new());
         let in_force = Arc::new(InForce::new(InForceParts {
             source,
@@ -179,13 +175,7 @@ impl Server {
         });
         let management = management.map(|bound| bound.start(composed.managed(operator.clone()))).transpose();
         let management = management.map_err(ManagementError::Thread)?;
-        if let Some(socket) = socket {
-            let context = compose::sqlite_rx(&config, &composed, security.clone(), (&drain, &abort));
-            tasks.spawn(socket.serve(context));
-        }
-        if let (Some(http), Some(plan)) = (http, &config.http) {
-            tasks.spawn(http.serve(compose::http(&config, plan, &composed, (&drain, &abort))));
-        }
+        sockets.serve((&config, &composed), &security, (&drain, &abort), &tasks);
         let schedule = composed.backups.clone().map(Schedule::start);
         let watch = Watch {
             clients: composed.clients.clone(),
@@ -210,19 +200,6 @@ impl Server {
             tasks,
             state,
         })
-    }
-}
-
-/// Binds the port of sqlite_rx, if it is served; one that may be skipped and is taken is told in `warnings`.
-fn bind(config: &Config, warnings: &mut Vec<String>) -> Result<Option<Listener>, BindError> {
-    let Some(address) = config.tcp_address else { return Ok(None) };
-    match Listener::bind(address) {
-        Ok(socket) => Ok(Some(socket)),
-        Err(error) if config.skip_taken_ports && error.source.kind() == io::ErrorKind::AddrInUse => {
-            warnings.push(format!("sqlite_rx is not served: {address} is taken"));
-            Ok(None)
-        }
-        Err(error) => Err(error),
     }
 }
 

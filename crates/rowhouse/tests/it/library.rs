@@ -14,6 +14,8 @@ fn sample(option: &Opt) -> &'static str {
         Kind::Integer(..) => "100",
         Kind::KeyId => "id",
         Kind::Ip => "::1",
+        Kind::Socket => "127.0.0.1:0",
+        Kind::Origins => "https://app.example.com",
         _ => "data",
     }
 }
