@@ -26,6 +26,9 @@ pub enum ComposeError {
     /// The engine cannot work here.
     #[error("cannot use the data directory")]
     Engine(#[from] io::Error),
+    /// Who may come in cannot be told.
+    #[error(transparent)]
+    Access(#[from] rowhouse_access::AccessError),
     /// A configured database cannot be opened.
     #[error(transparent)]
     Configured(#[from] StartError),
@@ -132,9 +135,10 @@ pub(crate) async fn gateway(
         let hears = observer.clone();
         Backups::new(BackupParts { plan, catalog, engine, observer: hears, gateway })
     });
-    let access = Access::new(&AccessParts {
+    let access = Access::new(AccessParts {
         allow_anonymous: config.http.as_ref().is_some_and(|http| http.allow_anonymous),
-    });
+        ..AccessParts::default()
+    })?;
     Ok(Composed {
         access,
         clients,
