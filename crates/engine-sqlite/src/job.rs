@@ -128,7 +128,7 @@ pub(crate) fn is_sociable(request: &Request, options: &Options) -> bool {
     let short = match request {
         Request::Execute { .. } => true,
         Request::Repeat { sets, .. } => sets.len() <= SOCIABLE_SETS,
-        Request::Script { .. } => false,
+        Request::Script { .. } | Request::Sequence { .. } => false,
     };
     let sql = request.sql();
     // These two tell of the connection's last statement.

@@ -49,6 +49,7 @@ pub(crate) fn perform(
         Request::Execute { sql, arguments } => execute(handle, sql, arguments, options, pipe),
         Request::Repeat { sql, sets } => repeat(handle, sql, sets, options.policy),
         Request::Script { sql } => script(handle, sql, options.policy),
+        Request::Sequence { sql } => sequence(handle, sql, options.policy),
     };
     let performed = performed.map(|chunk| count_written(handle, chunk, before));
     handle.report();
@@ -174,13 +175,20 @@ fn repeat(handle: &Handle, sql: &str, sets: &[Arguments], policy: SqlPolicy) -> 
 }
 
 fn script(handle: &Handle, sql: &str, policy: SqlPolicy) -> Result<Chunk, Halt> {
-    // Who may only read keeps nobody from writing.
     if policy != SqlPolicy::ReadOnly {
         take_turn(handle)?;
     }
     if !handle.connection.is_autocommit() {
         handle.housekeep("COMMIT").map_err(|error| interpret(&error, &handle.control))?;
         handle.report();
+    }
+    sequence(handle, sql, policy)
+}
+
+fn sequence(handle: &Handle, sql: &str, policy: SqlPolicy) -> Result<Chunk, Halt> {
+    // Who may only read keeps nobody from writing.
+    if policy != SqlPolicy::ReadOnly {
+        take_turn(handle)?;
     }
     let (mut statements, mut read) = (Batch::new(&handle.connection, sql), 0);
     // What has done all it had to is not late.

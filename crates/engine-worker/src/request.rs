@@ -22,6 +22,10 @@ pub(crate) fn encode_request(out: &mut Encoder, request: &Request) {
             out.u8(2);
             out.text(sql);
         }
+        Request::Sequence { sql } => {
+            out.u8(3);
+            out.text(sql);
+        }
     }
 }
 
@@ -32,6 +36,7 @@ pub(crate) fn decode_request(from: &mut Decoder<'_>) -> Result<Request, Malforme
         0 => Request::Execute { sql, arguments: decode_arguments(from)? },
         1 => Request::Repeat { sql, sets: from.list(1, decode_arguments)? },
         2 => Request::Script { sql },
+        3 => Request::Sequence { sql },
         _ => return Err(Malformed),
     })
 }

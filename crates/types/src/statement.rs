@@ -21,8 +21,13 @@ pub enum Request {
         sets: Vec<Arguments>,
     },
     /// Any number of statements, without arguments; rows are discarded. Stops at the first
-    /// error; what went before it stays.
+    /// error; what went before it stays. A transaction that is open is committed first.
     Script {
+        /// The text.
+        sql: Arc<str>,
+    },
+    /// As `Script`, but within the transaction that is open, if one is.
+    Sequence {
         /// The text.
         sql: Arc<str>,
     },
@@ -56,10 +61,18 @@ impl Request {
         Self::Script { sql: sql.into() }
     }
 
+    /// A sequence.
+    pub fn sequence(sql: impl Into<Arc<str>>) -> Self {
+        Self::Sequence { sql: sql.into() }
+    }
+
     /// The text.
     pub fn sql(&self) -> &str {
         match self {
-            Self::Execute { sql, .. } | Self::Repeat { sql, .. } | Self::Script { sql } => sql,
+            Self::Execute { sql, .. }
+            | Self::Repeat { sql, .. }
+            | Self::Script { sql }
+            | Self::Sequence { sql } => sql,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What Python's driver does, and so must we.
 use crate::support::Files;
 use rowhouse_engine::conformance::{failure, integer, query, run, unlimited, within};
-use rowhouse_engine::{Column, Condition, Connection, EngineError, Misuse};
+use rowhouse_engine::{Column, Condition, Connection, EngineError, Misuse, SessionState};
 use rowhouse_types::{Arguments, Request, Value};
 
 async fn affected(connection: &mut dyn Connection, sql: &str) -> Option<u64> {
@@ -150,6 +150,19 @@ async fn a_short_result_is_one_chunk() {
     assert_eq!(chunk.columns.as_deref(), Some(&[column][..]));
     assert_eq!((chunk.rows.len(), chunk.outcome.is_some()), (2, true));
     assert!(chunks.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_sequence_is_part_of_the_transaction_that_is_open() {
+    let files = Files::open();
+    let mut connection = files.connect("tenant").await;
+    run(&mut *connection, Request::sequence("  \n-- nothing\n"), unlimited()).await.unwrap();
+    run(&mut *connection, Request::sequence("CREATE TABLE t (n); BEGIN"), unlimited()).await.unwrap();
+    assert_eq!(connection.state(), SessionState::Transaction);
+    run(&mut *connection, Request::sequence("INSERT INTO t VALUES (1); SELECT 1;"), unlimited()).await.unwrap();
+    assert_eq!(connection.state(), SessionState::Transaction);
+    run(&mut *connection, Request::sequence("ROLLBACK"), unlimited()).await.unwrap();
+    assert_eq!(integer(&mut *connection, "SELECT count(*) FROM t").await, 0);
 }
 
 #[tokio::test]
