@@ -182,6 +182,10 @@ impl Client {
     pub fn part(&self, session: Session) {
         self.known.gateway.retire(session);
     }
+
+    pub(crate) fn gateway(&self) -> &Gateway {
+        &self.known.gateway
+    }
 }
 
 // === impl Known ===

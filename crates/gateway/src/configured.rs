@@ -71,6 +71,8 @@ impl Configured {
         if matches!(&*state, State::Open(open) if Arc::ptr_eq(open, tenant)) {
             *state = State::Leaving(tenant.clone());
         }
+        drop(state);
+        tenant.holds.end();
     }
 
     /// The open ones.

@@ -11,9 +11,11 @@ mod configured;
 mod connect;
 mod event;
 mod gateway;
+mod hold;
 mod journal;
 mod limits;
 mod pace;
+mod pinned;
 mod pool;
 mod registry;
 pub mod routing;
@@ -31,11 +33,13 @@ pub use clients::{
 pub use connect::ConnectError;
 pub use event::{CloseReason, Event, Observer, Refusal, Silent};
 pub use gateway::{Failing, Gateway, Parts, StartError, Status};
+pub use hold::Hold;
 pub use journal::{
     Action, Break, Cause, Entry, Hash, Interface, Journal, JournalCounts, JournalError, JournalEvent,
     JournalParts, JournalReader, NoHash, Query, Recorded, Recording, Verdict, Verified,
 };
 pub use limits::{DatabaseLimits, InvalidLimit, Limits, LimitsPatch, OwnLimits, Patch};
+pub use pinned::{Due, Expired, Pinned};
 pub use pool::{AcquireError, Session};
 pub use registry::{DynamicStatus, OpenError, RegistryStatus};
 pub use tenant::{Counts, TenantKind, TenantStatus};

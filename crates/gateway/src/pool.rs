@@ -259,6 +259,10 @@ impl Session {
         self.loan().lease.tenant()
     }
 
+    pub(crate) fn lease(&self) -> &Lease {
+        &self.loan().lease
+    }
+
     fn loan(&self) -> &Loan {
         self.loan.as_ref().expect("taken only by drop")
     }

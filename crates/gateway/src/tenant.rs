@@ -2,6 +2,7 @@
 use crate::book::Book;
 use crate::catalog::Spec;
 use crate::event::CloseReason;
+use crate::hold::Holds;
 use crate::pace::Pace;
 use crate::pool::Pool;
 use crate::uses::Uses;
@@ -26,6 +27,8 @@ pub(crate) struct Tenant {
     pub(crate) pool: Pool,
     /// Its leases.
     pub(crate) leases: Uses,
+    /// Those of them that nobody has a connection with.
+    pub(crate) holds: Holds,
     /// How often it is asked for.
     pub(crate) pace: Pace,
     /// Requests that wait for their turn at that pace.
@@ -118,6 +121,7 @@ impl Tenant {
             kind,
             pool,
             leases: Uses::default(),
+            holds: Holds::default(),
             pace: Pace::new(tokio::time::Instant::now().into_std()),
             paced: AtomicU32::new(0),
             counters: Counters::default(),
@@ -153,6 +157,7 @@ impl Tenant {
     /// Ends its sessions.
     pub(crate) fn end(&self) {
         self.notices.send_replace(true);
+        self.holds.let_go();
     }
 
     /// Lets its sessions be: it was not to end after all.

@@ -1,10 +1,8 @@
 //! What this protocol's clients read for each failure: the original's classes and texts.
-use crate::session::Expired;
 use rowhouse_engine::{Condition, EngineError, Misuse, SessionState};
-use rowhouse_gateway::{AcquireError, ClientsFull, ConnectError, OpenError};
+use rowhouse_gateway::{AcquireError, ClientsFull, ConnectError, Due, Expired, OpenError};
 use rowhouse_types::{ErrorCode, Reportable};
 use rowhouse_wire::sqlite_rx::{Class, Fault};
-use std::time::Duration;
 
 /// SQLite's result code for a plain error.
 const SQLITE_ERROR: i32 = 1;
@@ -75,8 +73,8 @@ pub(crate) fn transaction_expired(expired: Expired) -> Fault {
 }
 
 /// A statement was interrupted when it, or its transaction, had taken as long as it may.
-pub(crate) fn statement_timed_out(database: &str, (option, value): (&str, Duration)) -> Fault {
-    let seconds = value.as_secs_f64();
+pub(crate) fn statement_timed_out(database: &str, due: Due) -> Fault {
+    let (option, seconds) = (due.option, due.value.as_secs_f64());
     let hint = format!("make the statement shorter, or ask the operator to raise {option} (now {seconds} s)");
     timed_out(database, ErrorCode::StatementTimeout, Some(hint))
 }

@@ -8,12 +8,14 @@ use crate::shared::Shared;
 use futures::StreamExt;
 use futures::future::select_all;
 use rowhouse_engine::{EngineError, Options, Outcome, SessionState};
-use rowhouse_gateway::{AcquireError, Client, ConnectError, DatabaseLimits, Principal, Session as Borrowed};
+use rowhouse_gateway::{
+    AcquireError, Client, ConnectError, DatabaseLimits, Due, Expired, Pinned, Principal, Session as Borrowed,
+};
 use rowhouse_types::{DatabaseName, ErrorCode, Request, Target};
 use rowhouse_wire::sqlite_rx::{Fault, ReplyWriter};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// The most databases one peer may hold something of at once.
 const PINNED_MAX: usize = 8;
@@ -29,15 +31,6 @@ pub(crate) struct Session {
     cursors: HashMap<Target, Cursor>,
 }
 
-/// A connection that holds something of the peer's.
-struct Pinned {
-    borrowed: Borrowed,
-    /// Since when it has been idle.
-    since: Instant,
-    /// When its transaction began.
-    began: Option<Instant>,
-}
-
 /// What Python's cursor would remember.
 #[derive(Clone, Copy, Default)]
 struct Cursor {
@@ -50,20 +43,6 @@ struct Cursor {
     /// Why its transaction was rolled back, while it does not know yet.
     expired: Option<Expired>,
 }
-
-/// Why a transaction was rolled back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Expired {
-    /// Nothing was asked in it for so long.
-    Idle(Duration),
-    /// It lasted so long, asked or not.
-    Lasting(Duration),
-    /// The operator ended it.
-    Ended,
-}
-
-/// When a request is interrupted, and by which option with which value.
-type Due = (Instant, (&'static str, Duration));
 
 /// Why a request was not answered with its result.
 enum Failure {
@@ -86,22 +65,6 @@ impl Failure {
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)
-    }
-}
-
-// === impl Pinned ===
-
-impl Pinned {
-    /// When it is to be rolled back, if nothing is asked before, and why.
-    fn until(&self, limits: &DatabaseLimits) -> (Instant, Expired) {
-        let DatabaseLimits { idle_transaction_timeout, transaction_timeout, .. } = *limits;
-        if self.borrowed.is_ended() {
-            return (Instant::now(), Expired::Ended);
-        }
-        let idle = (self.since + idle_transaction_timeout, Expired::Idle(idle_transaction_timeout));
-        let Some(began) = self.began else { return idle };
-        let lasting = (began + transaction_timeout, Expired::Lasting(transaction_timeout));
-        if lasting.0 <= idle.0 { lasting } else { idle }
     }
 }
 
@@ -129,7 +92,7 @@ impl Session {
             return Err(error::transaction_expired(expired));
         }
         let (mut borrowed, began, due) = self.borrow(database, &target, &limits).await?;
-        let deadline = due.0;
+        let deadline = due.at;
         // A request that makes no sense is told so only after its database was found, as ever.
         let before = borrowed.state();
         let mut ran = match request {
@@ -164,13 +127,8 @@ impl Session {
             _ => fault,
         });
         if after != SessionState::Clean {
-            let since = Instant::now();
-            let began = match (before, after) {
-                (SessionState::Transaction, SessionState::Transaction) => began,
-                (_, SessionState::Transaction) => Some(since),
-                _ => None,
-            };
-            self.pinned.insert(target, Pinned { borrowed, since, began });
+            let began = began.filter(|_| before == SessionState::Transaction);
+            self.pinned.insert(target, Pinned::new(borrowed, began));
         }
         ran
     }
@@ -182,35 +140,31 @@ impl Session {
         target: &Target,
         limits: &DatabaseLimits,
     ) -> Result<(Borrowed, Option<Instant>, Due), Fault> {
-        let DatabaseLimits { statement_timeout, transaction_timeout, .. } = *limits;
-        let mut due = (Instant::now() + statement_timeout, ("statement_timeout", statement_timeout));
         let Some(pinned) = self.pinned.remove(target) else {
             // Refused before it runs: afterwards it may have taken effect.
             if PINNED_MAX <= self.pinned.len() {
                 return Err(error::too_many_sessions(PINNED_MAX));
             }
-            let connecting = self.client.connect(target, Some(due.0));
+            let due = Due::of(limits, None);
+            let connecting = self.client.connect(target, Some(due.at));
             let borrowed = connecting.await.map_err(|error| error::connect(database, &error))?;
             return Ok((borrowed, None, due));
         };
-        if let Some(ends) = pinned.began.map(|began| began + transaction_timeout)
-            && ends < due.0
-        {
-            due = (ends, ("transaction_timeout", transaction_timeout));
-        }
+        let due = Due::of(limits, pinned.began());
         let gateway = &self.shared.context.gateway;
-        if let Err(refused) = gateway.once_more(&pinned.borrowed, Some(due.0)).await {
-            if !pinned.borrowed.is_ended() {
+        if let Err(refused) = gateway.once_more(&pinned.session, Some(due.at)).await {
+            if !pinned.session.is_ended() {
                 self.pinned.insert(target.clone(), pinned);
             }
             return Err(error::connect(database, &refused));
         }
-        Ok((pinned.borrowed, pinned.began, due))
+        let began = pinned.began();
+        Ok((pinned.session, began, due))
     }
 
     /// Whether it holds a transaction on any database.
     pub(crate) fn in_transaction(&self) -> bool {
-        self.pinned.values().any(|pinned| pinned.borrowed.state() == SessionState::Transaction)
+        self.pinned.values().any(|pinned| pinned.session.state() == SessionState::Transaction)
     }
 
     /// When the next transaction has been idle, or has lasted, too long.
@@ -222,7 +176,7 @@ impl Session {
     /// Resolves when [`Session::next_expiry`] has to be asked again: limits have changed, or an operator
     /// ends a session. From this call on, not only once it is polled.
     pub(crate) fn disturbed(&self) -> impl Future<Output = ()> + Send + use<> {
-        let notices: Vec<_> = self.pinned.values().map(|pinned| pinned.borrowed.notices()).collect();
+        let notices: Vec<_> = self.pinned.values().map(|pinned| pinned.session.notices()).collect();
         async move {
             if notices.is_empty() {
                 return std::future::pending().await;
@@ -242,7 +196,7 @@ impl Session {
         self.pinned.retain(|target, pinned| {
             let (until, why) = pinned.until(&gateway.limits_of(target));
             let is_over = until <= now || why == Expired::Ended;
-            if is_over && pinned.borrowed.state() == SessionState::Transaction {
+            if is_over && pinned.session.state() == SessionState::Transaction {
                 expired.push((target.clone(), why));
             }
             !is_over
@@ -261,11 +215,11 @@ impl Session {
         borrowed: &mut Borrowed,
         target: &Target,
         request: Request,
-        (deadline, limit): Due,
+        due: Due,
     ) -> Result<Vec<u8>, Failure> {
         let DatabaseLimits { max_result_rows, max_result_bytes, .. } = self.limits_of(target);
         let options = Options {
-            deadline: Some(deadline),
+            deadline: Some(due.at),
             policy: self.shared.context.settings.policy,
             max_rows: max_result_rows,
             max_bytes: max_result_bytes,
@@ -286,7 +240,7 @@ impl Session {
         }
         let (reply, outcome) = collected.map_err(|error| {
             let fault = match error {
-                EngineError::TimedOut => error::statement_timed_out(&target.to_string(), limit),
+                EngineError::TimedOut => error::statement_timed_out(&target.to_string(), due),
                 error => error::engine(&target.to_string(), &error),
             };
             match kind {
@@ -350,7 +304,9 @@ impl Kind {
         match request {
             Request::Execute { sql, .. } => Self::Statement { may_insert: may_insert(sql) },
             Request::Repeat { .. } => Self::Repeat,
-            Request::Script { sql } => Self::Script { may_insert: may_insert(sql) },
+            Request::Script { sql } | Request::Sequence { sql } => {
+                Self::Script { may_insert: may_insert(sql) }
+            }
         }
     }
 }

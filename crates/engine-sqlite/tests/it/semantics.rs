@@ -159,7 +159,9 @@ async fn a_sequence_is_part_of_the_transaction_that_is_open() {
     run(&mut *connection, Request::sequence("  \n-- nothing\n"), unlimited()).await.unwrap();
     run(&mut *connection, Request::sequence("CREATE TABLE t (n); BEGIN"), unlimited()).await.unwrap();
     assert_eq!(connection.state(), SessionState::Transaction);
-    run(&mut *connection, Request::sequence("INSERT INTO t VALUES (1); SELECT 1;"), unlimited()).await.unwrap();
+    run(&mut *connection, Request::sequence("INSERT INTO t VALUES (1); SELECT 1;"), unlimited())
+        .await
+        .unwrap();
     assert_eq!(connection.state(), SessionState::Transaction);
     run(&mut *connection, Request::sequence("ROLLBACK"), unlimited()).await.unwrap();
     assert_eq!(integer(&mut *connection, "SELECT count(*) FROM t").await, 0);

@@ -156,6 +156,7 @@ impl Registry {
     /// lease ends.
     pub(crate) fn retire(&self, tenant: &Arc<Tenant>) {
         self.step(|table, effects| table.retire(tenant, name_of(tenant), effects));
+        tenant.holds.end();
     }
 
     /// The database, if it is open; it is not lent.
