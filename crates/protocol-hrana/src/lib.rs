@@ -10,6 +10,7 @@
 //! | `shared` | what all connections are served with |
 //! | `dispatch`, `gate`, `endpoint`, `call` | from a request's head to who answers it |
 //! | `intake`, `body`, `error`, `page` | a request's body; an answer's; what went wrong; what needs no database |
+//! | `stream/` | what a stream of Hrana's does, whatever it is spoken over |
 //! | `hrana/`, `socket/`, `query/`, `live/` | the endpoints |
 #![expect(dead_code, reason = "the endpoints use it, one after the other")]
 
@@ -29,6 +30,7 @@ mod page;
 mod query;
 mod shared;
 mod socket;
+mod stream;
 
 pub use gate::Origins;
 pub use listener::{BindError, Listener};

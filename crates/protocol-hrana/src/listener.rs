@@ -83,7 +83,7 @@ impl Listener {
             }
         };
         if let Ok(guest) = shared.context.clients.admit(PROTOCOL, from).await {
-            shared.spawn(connection::serve(stream, from, guest, shared.clone()));
+            let _task = shared.spawn(connection::serve(stream, from, guest, shared.clone()));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What all connections share.
 use crate::gate::{Gate, Origins};
+use crate::hrana::Streams;
 use rowhouse_access::{Access, Identity};
 use rowhouse_engine::SqlPolicy;
 use rowhouse_gateway::routing::Router;
@@ -7,6 +8,7 @@ use rowhouse_gateway::{Clients, Gateway};
 use rowhouse_sync::Drain;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -64,6 +66,8 @@ pub struct Timeouts {
     pub body: Duration,
     /// From one request to the next.
     pub idle: Duration,
+    /// From one request of a stream to the next.
+    pub stream: Duration,
 }
 
 /// What all connections of one listener share.
@@ -75,6 +79,8 @@ pub(crate) struct Shared {
     pub(crate) anybody: Identity,
     /// Every task of the listener's: connections, requests of theirs that run beside each other, sockets.
     pub(crate) tasks: TaskTracker,
+    /// The streams that are open between requests.
+    pub(crate) streams: Streams,
 }
 
 // === impl Patience ===
@@ -101,16 +107,23 @@ impl Shared {
     pub(crate) fn new(context: Context) -> Self {
         let Settings { allowed_hosts, allowed_origins, .. } = &context.settings;
         let gate = Gate::new(allowed_hosts, allowed_origins.clone());
-        Self { context, gate, anybody: Identity::anybody(), tasks: TaskTracker::new() }
+        Self {
+            context,
+            gate,
+            anybody: Identity::anybody(),
+            tasks: TaskTracker::new(),
+            streams: Streams::default(),
+        }
     }
 
     /// Runs what outlives the request that began it, until it ends or all are ended at once.
     ///
     /// The listener waits for it: it heeds the drain by itself.
-    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
         let abort = self.context.abort.clone();
-        self.tasks.spawn(async move {
+        let task = self.tasks.spawn(async move {
             abort.run_until_cancelled(work).await;
         });
+        task.abort_handle()
     }
 }

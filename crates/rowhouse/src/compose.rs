@@ -217,9 +217,10 @@ pub(crate) fn timeouts(config: &Config) -> Timeouts {
 pub(crate) fn http_timeouts(config: &Config) -> hrana::Timeouts {
     let (handshake, write) = (config.handshake_timeout, config.write_timeout);
     // Where HTTP is not served, nobody waits.
-    let (body, idle) =
-        config.http.as_ref().map_or((write, write), |http| (http.body_timeout, http.idle_timeout));
-    hrana::Timeouts { handshake, write, body, idle }
+    let (body, idle, stream) = config.http.as_ref().map_or((write, write, write), |http| {
+        (http.body_timeout, http.idle_timeout, http.stream_idle_timeout)
+    });
+    hrana::Timeouts { handshake, write, body, idle, stream }
 }
 
 /// What HTTP clients are served with.

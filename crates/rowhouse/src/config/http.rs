@@ -25,6 +25,8 @@ pub struct Http {
     pub body_timeout: Duration,
     /// How long a connection may be idle.
     pub idle_timeout: Duration,
+    /// How long a stream of Hrana's may be idle.
+    pub stream_idle_timeout: Duration,
 }
 
 impl Http {
@@ -47,6 +49,7 @@ impl Http {
             policy: super::meant::policy(layers, "http_sql_policy")?,
             body_timeout: layers.duration("http_body_timeout")?,
             idle_timeout: layers.duration("http_idle_timeout")?,
+            stream_idle_timeout: layers.duration("stream_idle_timeout")?,
         };
         Ok(layers.boolean("http")?.then_some(http))
     }

@@ -182,6 +182,13 @@ pub const OPTIONS: &[Opt] = &[
         "How long a connection of HTTP may be idle from one request to the next.",
     )
     .live(),
+    opt(
+        "stream_idle_timeout",
+        Kind::Duration,
+        "10s",
+        "How long a stream of Hrana's may be idle before its transaction is rolled back.",
+    )
+    .live(),
     opt("data_directory", Kind::Path, "", "Where databases opened by name live, and the server's state."),
     opt("default_database", Kind::Database, ":memory:", "The database of requests that name none."),
     opt(

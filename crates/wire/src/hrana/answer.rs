@@ -77,6 +77,37 @@ const DESCRIBE: Type = Type("describe", 5, 10);
 const GET_AUTOCOMMIT: Type = Type("get_autocommit", 8, 13);
 const FETCH_CURSOR: Type = Type("fetch_cursor", 0, 8);
 
+/// Writes one answer that is a body or a message by itself.
+#[derive(Debug)]
+pub struct SingleWriter {
+    out: Out,
+    context: Context,
+}
+
+// === impl SingleWriter ===
+
+impl SingleWriter {
+    /// The body of an answer of version 1 (`v1/execute`, `v1/batch`).
+    pub fn body() -> Self {
+        Self { out: Out::new(Encoding::Json), context: Context::Alone }
+    }
+
+    /// The message that answers the request of this number over WebSocket.
+    pub fn message(encoding: Encoding, request_id: i32) -> Self {
+        Self { out: Out::new(encoding), context: Context::Socket(request_id) }
+    }
+
+    /// The place of the answer. It is answered once.
+    pub fn answer(&mut self) -> Answer<'_> {
+        Answer { out: &mut self.out, context: self.context }
+    }
+
+    /// The body, or the message.
+    pub fn finish(self) -> Vec<u8> {
+        self.out.bytes
+    }
+}
+
 // === impl Answer ===
 
 impl<'a> Answer<'a> {

@@ -20,7 +20,7 @@ mod result;
 mod rules;
 mod value;
 
-pub use answer::{Answer, Described, Done, PipelineWriter, failure, hello_error, hello_ok};
+pub use answer::{Answer, Described, Done, PipelineWriter, SingleWriter, failure, hello_error, hello_ok};
 pub use condition::Condition;
 pub use cursor::{CursorWriter, Entries, FetchWriter};
 pub use decode::{decode_batch, decode_cursor, decode_execute, decode_message, decode_pipeline};

@@ -1,0 +1,30 @@
+//! Version 1: one statement or one batch, without a stream. What it leaves behind is undone.
+use crate::body::Body;
+use crate::call::{Answer, Call};
+use crate::stream::{Asker, Fail, Keep, Stream, Texts, perform};
+use hyper::body::Incoming;
+use rowhouse_wire::hrana::{Encoding, SingleWriter, Work, decode_batch, decode_execute};
+use std::sync::Arc;
+
+/// Answers `POST v1/execute`.
+pub(super) async fn execute(call: Call, body: Incoming) -> Result<Answer, Fail> {
+    let body = call.read(body).await?;
+    let statement = decode_execute(&body).map_err(|malformed| Fail::from(&malformed))?;
+    run(&call, Work::Execute(statement)).await
+}
+
+/// Answers `POST v1/batch`.
+pub(super) async fn batch(call: Call, body: Incoming) -> Result<Answer, Fail> {
+    let body = call.read(body).await?;
+    let batch = decode_batch(&body).map_err(|malformed| Fail::from(&malformed))?;
+    run(&call, Work::Batch(batch)).await
+}
+
+async fn run(call: &Call, work: Work) -> Result<Answer, Fail> {
+    let mut turn = Stream::default().turn(Arc::new(Asker::of(call)));
+    turn.prepare().await?;
+    let mut writer = SingleWriter::body();
+    perform(&mut turn, &Texts::default(), work, writer.answer()).await?;
+    drop(turn.end(Keep::Nothing));
+    Ok(super::answer(Encoding::Json, Body::full(writer.finish())))
+}

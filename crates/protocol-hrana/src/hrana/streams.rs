@@ -1,0 +1,304 @@
+//! Streams over HTTP between two requests, found by their batons.
+//!
+//! A baton is good for one request, the next one, of the one who got it, to the same database. It is a number
+//! that tells which stream, and 128 random bits that are new in each answer.
+//!
+//! Invariants: a slot is counted for its database and for who has it from its first moment to its last, and
+//! is removed on every way out: closed, expired, or with the request that had it. No slot outlives the drain.
+use crate::error::Fault;
+use crate::shared::Shared;
+use crate::stream::{Asker, Fail, Stream, Texts};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rowhouse_gateway::Expired;
+use rowhouse_types::{ErrorCode, Target};
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+use subtle::ConstantTimeEq;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tokio::time::sleep_until;
+
+/// The most streams that the server keeps open between requests.
+pub(crate) const STREAMS_MAX: usize = 65_536;
+
+/// The most of one database.
+pub(crate) const STREAMS_PER_DATABASE_MAX: u32 = 4_096;
+
+/// The most of one identity, on all databases.
+pub(crate) const STREAMS_PER_IDENTITY_MAX: u32 = 16_384;
+
+const SECRET: usize = 16;
+
+/// Bytes of a baton: which stream, and its secret.
+const BATON: usize = 8 + SECRET;
+
+type Secret = [u8; SECRET];
+
+/// The streams that are open between requests.
+#[derive(Debug, Default)]
+pub(crate) struct Streams {
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    slots: HashMap<u64, Slot>,
+    by_database: HashMap<Target, u32>,
+    by_identity: HashMap<Arc<str>, u32>,
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Slot {
+    target: Target,
+    who: Option<Arc<str>>,
+    secret: Secret,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// A request has it.
+    Busy,
+    /// It waits for its next request.
+    Parked { kept: Box<Kept>, asker: Arc<Asker>, since: Instant, keeper: AbortHandle },
+}
+
+/// What a stream over HTTP keeps.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    pub(crate) stream: Stream,
+    pub(crate) texts: Texts,
+}
+
+/// A place for a stream, while a request has it. Dropping it closes the stream.
+#[derive(Debug)]
+pub(crate) struct Lodging {
+    shared: Arc<Shared>,
+    key: u64,
+    is_parked: bool,
+}
+
+// === impl Streams ===
+
+impl Streams {
+    /// A place for a new stream.
+    ///
+    /// # Errors
+    ///
+    /// When there are as many as there may be.
+    pub(super) fn reserve(shared: &Arc<Shared>, asker: &Asker) -> Result<Lodging, Fail> {
+        let key = shared.streams.table().add(&asker.target, asker.identity.who.as_ref())?;
+        Ok(Lodging { shared: shared.clone(), key, is_parked: false })
+    }
+
+    /// The stream of a baton, which is good no more.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or it is not theirs to use: they are not told which.
+    pub(super) fn take(shared: &Arc<Shared>, asker: &Asker, baton: &str) -> Result<(Lodging, Kept), Fail> {
+        let (key, secret) = read(baton).ok_or_else(Fail::expired)?;
+        let taken = shared.streams.table().take(key, &secret, asker);
+        let (kept, keeper) = taken.ok_or_else(Fail::expired)?;
+        keeper.abort();
+        Ok((Lodging { shared: shared.clone(), key, is_parked: false }, *kept))
+    }
+
+    /// When a stream that is parked since `of` is to be given up, and why.
+    fn until(&self, shared: &Shared, key: u64, of: Instant) -> Option<(Instant, Expired)> {
+        let table = self.table();
+        let State::Parked { kept, asker, since, .. } = &table.slots.get(&key)?.state else { return None };
+        if *since != of {
+            return None;
+        }
+        let timeout = shared.context.patience.get().stream;
+        let idle = (*since + timeout, Expired::Idle(timeout));
+        Some(kept.stream.until(asker).filter(|until| until.0 < idle.0).unwrap_or(idle))
+    }
+
+    fn expire(&self, key: u64, of: Instant) {
+        let mut table = self.table();
+        let is_it = |slot: &Slot| matches!(&slot.state, State::Parked { since, .. } if *since == of);
+        let expired = if table.slots.get(&key).is_some_and(is_it) { table.remove(key) } else { None };
+        drop(table);
+        // Outside the lock: it may roll a transaction back.
+        drop(expired);
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Table ===
+
+impl Table {
+    fn add(&mut self, target: &Target, who: Option<&Arc<str>>) -> Result<u64, Fail> {
+        let by_database = self.by_database.get(target).copied().unwrap_or(0);
+        let by_identity = who.and_then(|who| self.by_identity.get(who)).copied().unwrap_or(0);
+        if STREAMS_MAX <= self.slots.len() {
+            return Err(too_many(STREAMS_MAX, "on this server"));
+        }
+        if STREAMS_PER_DATABASE_MAX <= by_database {
+            return Err(too_many(STREAMS_PER_DATABASE_MAX, "of this database"));
+        }
+        if STREAMS_PER_IDENTITY_MAX <= by_identity {
+            return Err(too_many(STREAMS_PER_IDENTITY_MAX, "with these credentials"));
+        }
+        *self.by_database.entry(target.clone()).or_default() += 1;
+        if let Some(who) = who {
+            *self.by_identity.entry(who.clone()).or_default() += 1;
+        }
+        self.next += 1;
+        let slot =
+            Slot { target: target.clone(), who: who.cloned(), secret: [0; SECRET], state: State::Busy };
+        self.slots.insert(self.next, slot);
+        Ok(self.next)
+    }
+
+    fn take(&mut self, key: u64, secret: &Secret, asker: &Asker) -> Option<(Box<Kept>, AbortHandle)> {
+        let slot = self.slots.get_mut(&key)?;
+        let is_theirs = bool::from(slot.secret.ct_eq(secret))
+            && slot.target == asker.target
+            && slot.who == asker.identity.who;
+        if !is_theirs {
+            return None;
+        }
+        match std::mem::replace(&mut slot.state, State::Busy) {
+            State::Busy => None,
+            State::Parked { kept, keeper, .. } => Some((kept, keeper)),
+        }
+    }
+
+    fn remove(&mut self, key: u64) -> Option<Slot> {
+        let slot = self.slots.remove(&key)?;
+        less(&mut self.by_database, &slot.target);
+        if let Some(who) = &slot.who {
+            less(&mut self.by_identity, who);
+        }
+        Some(slot)
+    }
+}
+
+/// One less of them; none are not kept.
+fn less<K: Hash + Eq>(counts: &mut HashMap<K, u32>, key: &K) {
+    let Some(count) = counts.get_mut(key) else { return };
+    *count -= 1;
+    if *count == 0 {
+        counts.remove(key);
+    }
+}
+
+fn too_many(most: impl std::fmt::Display, of: &str) -> Fail {
+    let fault = Fault::new(ErrorCode::QueueFull, format!("as many as {most} streams are open {of}"));
+    Fail::named("TOO_MANY_STREAMS", fault.hint("close streams that are not needed, or try again later"))
+}
+
+// === impl Lodging ===
+
+impl Lodging {
+    /// The baton for the next request of the stream.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no random bits.
+    pub(super) fn baton(&self) -> Result<String, Fail> {
+        let mut bytes = [0; BATON];
+        let internal = |_none| Fail::from(Fault::new(ErrorCode::Internal, "internal error"));
+        getrandom::fill(&mut bytes[8..]).map_err(internal)?;
+        bytes[..8].copy_from_slice(&self.key.to_be_bytes());
+        if let Some(slot) = self.shared.streams.table().slots.get_mut(&self.key) {
+            slot.secret.copy_from_slice(&bytes[8..]);
+        }
+        Ok(URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    /// Keeps the stream until the request that has its baton, or until it expires.
+    pub(super) fn park(mut self, kept: Kept, asker: Arc<Asker>) {
+        if kept.stream.is_over() || self.shared.context.drain.is_draining() {
+            return;
+        }
+        let since = tokio::time::Instant::now().into_std();
+        let keeping = keep(self.shared.clone(), self.key, since, kept.stream.notices());
+        let mut table = self.shared.streams.table();
+        if let Some(slot) = table.slots.get_mut(&self.key) {
+            let keeper = self.shared.spawn(keeping);
+            slot.state = State::Parked { kept: Box::new(kept), asker, since, keeper };
+            self.is_parked = true;
+        }
+        drop(table);
+    }
+}
+
+impl Drop for Lodging {
+    fn drop(&mut self) {
+        if !self.is_parked {
+            let removed = self.shared.streams.table().remove(self.key);
+            drop(removed);
+        }
+    }
+}
+
+/// Waits until a parked stream is to be given up, and does so.
+async fn keep(shared: Arc<Shared>, key: u64, since: Instant, mut notices: Option<watch::Receiver<bool>>) {
+    while let Some((until, why)) = shared.streams.until(&shared, key, since) {
+        let now = tokio::time::Instant::now().into_std();
+        if until <= now || why == Expired::Ended {
+            break;
+        }
+        let noticed = async {
+            match &mut notices {
+                Some(notices) => drop(notices.changed().await),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = shared.context.drain.draining() => break,
+            () = noticed => {}
+            () = sleep_until(until.into()) => {}
+        }
+    }
+    shared.streams.expire(key, since);
+}
+
+fn read(baton: &str) -> Option<(u64, Secret)> {
+    let mut bytes = [0; BATON];
+    if URL_SAFE_NO_PAD.decode_slice(baton, &mut bytes) != Ok(BATON) {
+        return None;
+    }
+    let (key, secret) = bytes.split_at(8);
+    Some((u64::from_be_bytes(key.try_into().ok()?), secret.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_baton_is_read_as_none() {
+        let baton = URL_SAFE_NO_PAD.encode([7; BATON]);
+        assert_eq!(read(&baton), Some((0x0707_0707_0707_0707, [7; SECRET])));
+        for other in ["", "x", &baton[1..], &format!("{baton}AAAA"), &baton.replace('B', "+")] {
+            assert_eq!(read(other), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn streams_are_counted_for_their_database_and_their_owner_until_they_are_gone() {
+        let mut table = Table::default();
+        let (target, who) = (Target::Default, Arc::from("me"));
+        let keys: Vec<u64> =
+            (0..STREAMS_PER_DATABASE_MAX).map(|_| table.add(&target, Some(&who)).expect("room")).collect();
+        let refused = table.add(&target, Some(&who)).expect_err("as many as may be");
+        assert!(refused.error().message.contains("4096 streams are open of this database"));
+        assert!(table.add(&Target::Named("other".parse().expect("a name")), Some(&who)).is_ok());
+        keys.into_iter().for_each(|key| drop(table.remove(key)));
+        assert!(table.add(&target, None).is_ok());
+        assert_eq!((table.by_database.len(), table.by_identity.len()), (2, 1));
+    }
+}
