@@ -32,6 +32,7 @@ mod manager_answers;
 mod notify;
 mod packaging;
 mod permits;
+mod query;
 mod room;
 mod run_time;
 mod scenarios;

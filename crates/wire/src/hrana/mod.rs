@@ -10,6 +10,7 @@ mod answer;
 mod condition;
 mod cursor;
 mod decode;
+mod encode;
 mod error;
 mod frame;
 mod json;
@@ -24,6 +25,7 @@ pub use answer::{Answer, Described, Done, PipelineWriter, SingleWriter, failure,
 pub use condition::Condition;
 pub use cursor::{CursorWriter, Entries, FetchWriter};
 pub use decode::{decode_batch, decode_cursor, decode_execute, decode_message, decode_pipeline};
+pub use encode::{encode_cursor, encode_message, encode_pipeline};
 pub use error::Error;
 pub use limits::{MAX_ARGUMENTS, MAX_CONDITION_DEPTH, MAX_REQUESTS, MAX_STEPS};
 pub use request::{
@@ -43,5 +45,7 @@ pub enum Encoding {
     Protobuf,
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

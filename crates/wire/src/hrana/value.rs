@@ -9,7 +9,7 @@ impl Out {
     /// Writes the values of a row: as an array, or as fields of a `Row`.
     pub(super) fn values<'v>(&mut self, values: impl Iterator<Item = ValueRef<'v>>) {
         if !self.is_json() {
-            values.for_each(|value| put_protobuf(&mut self.bytes, value));
+            values.for_each(|value| put_protobuf(&mut self.bytes, 1, value));
             return;
         }
         self.bytes.push(b'[');
@@ -50,9 +50,9 @@ pub(super) fn put_json(out: &mut Vec<u8>, value: ValueRef<'_>) {
     }
 }
 
-/// Writes a value as field 1 of whatever is written.
-pub(super) fn put_protobuf(out: &mut Vec<u8>, value: ValueRef<'_>) {
-    out.push(1 << 3 | 2);
+/// Writes a value as field `tag`.
+pub(super) fn put_protobuf(out: &mut Vec<u8>, tag: u8, value: ValueRef<'_>) {
+    out.push(tag << 3 | 2);
     match value {
         ValueRef::Null => out.extend_from_slice(&[2, 1 << 3 | 2, 0]),
         ValueRef::Integer(number) => {

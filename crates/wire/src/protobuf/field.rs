@@ -144,6 +144,11 @@ impl<'a> Field<'a> {
         self.varint("an integer").map(|number| number as u32)
     }
 
+    #[cfg(test)]
+    pub(crate) fn uint64(self) -> Result<u64, Malformed> {
+        self.varint("an integer")
+    }
+
     pub(crate) fn sint64(self) -> Result<i64, Malformed> {
         self.varint("an integer").map(unzigzag)
     }
