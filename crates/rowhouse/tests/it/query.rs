@@ -33,7 +33,9 @@ async fn serve(options: &[(&str, &str)]) -> Served {
     let mut server = Server::builder()
         .option("http_address", "127.0.0.1:0")
         .option("http", "true")
-        .option("data_directory", data.to_str().expect("plain names"));
+        .option("data_directory", data.to_str().expect("plain names"))
+        .option("auto_connect", "true")
+        .option("auto_create", "true");
     for (key, value) in options {
         server = server.option(*key, *value);
     }
