@@ -61,6 +61,24 @@ impl Line {
         Ok(())
     }
 
+    /// Resolves when it has to leave, whether it has said who it is or not.
+    pub(crate) fn sent_away(&self) -> impl Future<Output = ()> + Send + use<> {
+        let guest = self.guest.lock().unwrap_or_else(PoisonError::into_inner);
+        let away = match (&*guest, self.place.get()) {
+            (Some(guest), _) => Some(guest.sent_away()),
+            (None, place) => place.map(Place::ended),
+        };
+        drop(guest);
+        async move {
+            // Neither is there only while it is being let in, or turned away.
+            if let Some(away) = away {
+                away.await;
+            } else {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
     /// The gateway's client that asks in the name of this identity from here.
     pub(crate) fn client(&self, gateway: &Gateway, identity: &Identity) -> Arc<Client> {
         let new = || {

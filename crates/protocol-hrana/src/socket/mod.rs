@@ -1,10 +1,79 @@
-//! Hrana over WebSocket.
+//! Hrana over WebSocket: its four subprotocols.
+//!
+//! One task per connection. Requests of one stream are done in order, those of several beside each other;
+//! nobody waits for an answer before it asks again. What is answered is written as it comes.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `upgrade` | from a request over HTTP to a WebSocket |
+//! | `connection` | messages in, messages out, until one of both sides leaves |
+//! | `lanes`, `lane` | the streams of a connection; one of them, and what it does |
+mod connection;
+mod lane;
+mod lanes;
+mod upgrade;
+
 use crate::call::{Answer, Call};
 use crate::error::{Fault, Form};
+use connection::Connection;
+use http::{StatusCode, header};
 use hyper::body::Incoming;
+use rowhouse_types::ErrorCode;
+use rowhouse_wire::hrana::Encoding;
+pub(crate) use upgrade::Upgrade;
+
+/// A way to speak Hrana over WebSocket: how it is called, and how messages are written.
+type Subprotocol = (&'static str, Encoding);
+
+const SUBPROTOCOLS: [Subprotocol; 4] = [
+    ("hrana3-protobuf", Encoding::Protobuf),
+    ("hrana3", Encoding::Json),
+    ("hrana2", Encoding::Json),
+    ("hrana1", Encoding::Json),
+];
 
 /// Answers a call.
-#[expect(clippy::unused_async, reason = "its owner fills it")]
-pub(crate) async fn serve(_call: Call, _body: Incoming) -> Answer {
-    Fault::no_such_path().response(Form::Plain)
+#[expect(clippy::unused_async, reason = "as every endpoint")]
+pub(crate) async fn serve(mut call: Call, _body: Incoming) -> Answer {
+    let begun = Upgrade::begin(&mut call.head).and_then(|upgrade| Ok((upgrade, choose(&call)?)));
+    let (upgrade, (name, encoding)) = match begun {
+        Ok(begun) => begun,
+        Err(fault) => return fault.response(Form::Hrana),
+    };
+    let answer = upgrade.answer(name);
+    let shared = call.shared.clone();
+    let _task = shared.spawn(async move {
+        let most = call.shared.context.settings.max_request_bytes;
+        let from = call.line.from;
+        let Some(socket) = upgrade.socket(most).await else { return };
+        let sent_away = call.line.sent_away();
+        let serving = Connection::new(call, socket, encoding).serve();
+        tokio::select! {
+            () = serving => {}
+            () = sent_away => tracing::debug!(%from, "WebSocket ended: sent away"),
+        }
+    });
+    answer
+}
+
+/// How to speak, as the client likes best; the first version where it does not say.
+fn choose(call: &Call) -> Result<(Option<&'static str>, Encoding), Fault> {
+    let mut offered = call
+        .head
+        .headers
+        .get_all(header::SEC_WEBSOCKET_PROTOCOL)
+        .iter()
+        .flat_map(|value| value.to_str().unwrap_or_default().split(','))
+        .map(str::trim)
+        .peekable();
+    if offered.peek().is_none() {
+        return Ok((None, Encoding::Json));
+    }
+    let known = |offered: &str| SUBPROTOCOLS.iter().find(|(name, _)| *name == offered);
+    let chosen = offered.find_map(known).map(|&(name, encoding)| (Some(name), encoding));
+    chosen.ok_or_else(|| {
+        Fault::new(ErrorCode::MalformedRequest, "none of the offered subprotocols is spoken here")
+            .status(StatusCode::BAD_REQUEST)
+            .hint("offer hrana3-protobuf, hrana3, hrana2 or hrana1")
+    })
 }

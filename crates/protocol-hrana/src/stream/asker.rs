@@ -2,10 +2,10 @@
 use super::fail::Fail;
 use crate::call::Call;
 use crate::error::Fault;
-use rowhouse_access::{Identity, Scope};
+use rowhouse_access::{AuthError, Identity, Scope};
 use rowhouse_engine::SqlPolicy;
 use rowhouse_gateway::{Client, DatabaseLimits, Gateway, Rights};
-use rowhouse_types::{ErrorCode, Target};
+use rowhouse_types::Target;
 use std::sync::Arc;
 
 /// Who asks, for which database, within which rights.
@@ -39,12 +39,15 @@ impl Asker {
         self.gateway.limits_of(&self.target)
     }
 
-    /// Fails when they may not ask any more: what permitted it has ended or was taken back.
-    pub(crate) fn check(&self) -> Result<(), Fail> {
-        if self.identity.may(Scope::Read, &self.target) {
-            return Ok(());
+    /// Lets one more request be made, over what lasts longer than one.
+    ///
+    /// # Errors
+    ///
+    /// When what permitted it has ended or was taken back, or they ask too often.
+    pub(crate) fn once_more(&self) -> Result<(), Fail> {
+        if !self.identity.may(Scope::Read, &self.target) {
+            return Err(Fault::from(&AuthError::Expired).into());
         }
-        let message = "the token has expired or was revoked";
-        Err(Fail::from(Fault::new(ErrorCode::Unauthenticated, message).hint("ask for a new one")))
+        self.identity.turn().map_err(|often| Fault::from(&AuthError::from(often)).into())
     }
 }

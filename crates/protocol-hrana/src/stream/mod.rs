@@ -22,7 +22,7 @@ mod turn;
 mod work;
 
 pub(crate) use asker::Asker;
-pub(crate) use cursor::{Cursor, cursor};
+pub(crate) use cursor::{Cursor, Part, cursor};
 pub(crate) use fail::Fail;
 pub(crate) use texts::Texts;
 pub(crate) use turn::{Keep, Stream};

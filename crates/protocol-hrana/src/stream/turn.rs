@@ -100,14 +100,19 @@ impl Stream {
         Turn { asker, stream: self, session, began, has_turn: false }
     }
 
+    /// A stream that was given up.
+    pub(crate) fn given_up(why: Expired) -> Self {
+        Self { over: Some(Fail::given_up(why)), ..Self::default() }
+    }
+
+    /// Whether its database is kept open for it, or a session.
+    pub(crate) fn holds_any(&self) -> bool {
+        !matches!(self.held, Held::Nothing)
+    }
+
     /// Whether it holds a session.
     pub(crate) fn is_pinned(&self) -> bool {
         matches!(self.held, Held::Session(_))
-    }
-
-    /// Whether there is nothing to keep of it.
-    pub(crate) fn is_plain(&self) -> bool {
-        self.over.is_none() && !self.is_pinned()
     }
 
     /// Whether it is of no more use.
@@ -136,13 +141,6 @@ impl Stream {
     pub(crate) fn expire(&mut self, why: Expired) {
         if let Held::Session(_) = std::mem::take(&mut self.held) {
             self.over = Some(Fail::given_up(why));
-        }
-    }
-
-    /// Lets its database be closed, if nothing is held of it but that.
-    pub(crate) fn let_go(&mut self) {
-        if matches!(self.held, Held::Open(_)) {
-            self.held = Held::Nothing;
         }
     }
 }

@@ -1,0 +1,358 @@
+//! A WebSocket: messages in, messages out, until one of both sides leaves.
+//!
+//! The first message says who the client is; nothing is done before. While as many requests run and wait as
+//! may, and while an answer is being written, nothing is read.
+use super::lane::{Task, no_stream};
+use super::lanes::Lanes;
+use super::upgrade::Socket;
+use crate::call::Call;
+use crate::line::Busy;
+use crate::stream::{Asker, Fail, Texts};
+use bytes::Bytes;
+use futures::{SinkExt, StreamExt};
+use rowhouse_wire::hrana::{
+    Batch, ClientMessage, Done, Encoding, SingleWriter, SocketRequest, Sql, Statement, Work, decode_message,
+    hello_error, hello_ok,
+};
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::time::{sleep_until, timeout};
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+/// The most bytes of what a close frame says.
+const REASON_MAX: usize = 120;
+
+/// A WebSocket whose client speaks Hrana.
+pub(super) struct Connection {
+    call: Call,
+    socket: Socket,
+    encoding: Encoding,
+    /// `None` until it is known who it is.
+    asker: Option<Arc<Asker>>,
+    texts: Texts,
+    lanes: Lanes,
+    /// Answers that are to be written.
+    out: Vec<Vec<u8>>,
+    /// While requests are answered.
+    busy: Option<Busy>,
+    /// When something came last.
+    heard: Instant,
+    has_pinged: bool,
+}
+
+/// Why a connection ends.
+enum End {
+    /// It is over, or broken: there is nobody to tell.
+    Left,
+    /// The client is told why.
+    Close(CloseCode, String),
+}
+
+/// What happened.
+enum Next {
+    Finished(super::lane::Finished),
+    Came(Option<Result<Message, Error>>),
+    Due,
+    Noticed,
+    Late,
+    Drain,
+}
+
+// === impl Connection ===
+
+impl Connection {
+    pub(super) fn new(call: Call, socket: Socket, encoding: Encoding) -> Self {
+        Self {
+            call,
+            socket,
+            encoding,
+            asker: None,
+            texts: Texts::default(),
+            lanes: Lanes::new(encoding),
+            out: Vec::new(),
+            busy: None,
+            heard: now(),
+            has_pinged: false,
+        }
+    }
+
+    /// Serves it until one of both sides leaves.
+    pub(super) async fn serve(mut self) {
+        let end = loop {
+            if let Err(end) = self.step().await {
+                break end;
+            }
+        };
+        let End::Close(code, mut reason) = end else { return };
+        let most = (0..=REASON_MAX).rev().find(|&at| reason.is_char_boundary(at)).unwrap_or(0);
+        reason.truncate(most);
+        // What was answered goes first; who does not read is not waited for.
+        let patience = self.call.shared.context.patience.get().handshake;
+        let closing = async {
+            if self.write().await.is_ok() {
+                let _gone = self.socket.close(Some(CloseFrame { code, reason: reason.into() })).await;
+                while let Some(Ok(_late)) = self.socket.next().await {}
+            }
+        };
+        let _elapsed = timeout(patience, closing).await;
+    }
+
+    async fn step(&mut self) -> Result<(), End> {
+        let next = self.next().await;
+        let (idle, asker) = (self.call.shared.context.patience.get().stream, self.asker.clone());
+        match (next, asker) {
+            (Next::Finished(finished), Some(asker)) => {
+                self.finished(finished, &asker);
+                // All that is ready goes out together.
+                while let Some(Some(finished)) = futures::FutureExt::now_or_never(self.lanes.running.next()) {
+                    self.finished(finished, &asker);
+                }
+                if self.lanes.is_idle() {
+                    self.busy = None;
+                }
+            }
+            (Next::Came(came), _) => self.came(came).await?,
+            (Next::Due | Next::Noticed, Some(asker)) => self.lanes.expire(&asker, idle),
+            (Next::Late, None) => {
+                return Err(End::Close(CloseCode::Policy, "there was no hello in time".to_owned()));
+            }
+            (Next::Late, Some(_)) => return self.ping().await,
+            (Next::Drain, _) => {
+                return Err(End::Close(CloseCode::Away, "the server is shutting down".to_owned()));
+            }
+            (Next::Finished(_) | Next::Due | Next::Noticed, None) => {}
+        }
+        self.write().await
+    }
+
+    async fn next(&mut self) -> Next {
+        let Self { call, socket, lanes, asker, heard, has_pinged, .. } = self;
+        let context = &call.shared.context;
+        let (timeouts, drain) = (context.patience.get(), &context.drain);
+        let is_draining = drain.is_draining();
+        let reads = !is_draining && lanes.has_room(context.settings.max_request_bytes);
+        let quiet = match (&asker, *has_pinged) {
+            (None, _) => timeouts.handshake,
+            (Some(_), false) => timeouts.idle / 2,
+            (Some(_), true) => timeouts.idle,
+        };
+        let (late, due, is_idle) = (*heard + quiet, lanes.next_due(), lanes.is_idle());
+        let Lanes { running, notices, .. } = lanes;
+        let noticed = async {
+            match notices {
+                Some(notices) => drop(notices.changed().await),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            Some(finished) = running.next() => Next::Finished(finished),
+            () = drain.draining(), if is_idle => Next::Drain,
+            came = socket.next(), if reads => Next::Came(came),
+            () = drain.draining(), if !is_draining => Next::Noticed,
+            () = noticed => Next::Noticed,
+            () = sleep_until(due.unwrap_or(late).into()), if due.is_some() => Next::Due,
+            () = sleep_until(late.into()), if reads => Next::Late,
+        }
+    }
+
+    fn finished(&mut self, mut finished: super::lane::Finished, asker: &Arc<Asker>) {
+        let (idle, stream_id) = (self.call.shared.context.patience.get().stream, finished.stream_id);
+        self.out.push(std::mem::take(&mut finished.message));
+        for left in self.lanes.finish(finished, asker, idle) {
+            self.refuse(left.request_id, &no_stream(stream_id));
+        }
+    }
+
+    async fn came(&mut self, came: Option<Result<Message, Error>>) -> Result<(), End> {
+        // Who has not said who it is has so long for that, whatever else it sends.
+        if self.asker.is_some() {
+            (self.heard, self.has_pinged) = (now(), false);
+        }
+        let bytes: Bytes = match (came, self.encoding) {
+            (Some(Ok(Message::Text(text))), Encoding::Json) => text.into(),
+            (Some(Ok(Message::Binary(bytes))), Encoding::Protobuf) => bytes,
+            // Answered by the library as it is written next.
+            (Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))), _) => return Ok(()),
+            (Some(Ok(Message::Text(_))), Encoding::Protobuf) => {
+                return Err(End::Close(CloseCode::Unsupported, "messages are binary here".to_owned()));
+            }
+            (Some(Ok(Message::Binary(_))), Encoding::Json) => {
+                return Err(End::Close(CloseCode::Unsupported, "messages are text here".to_owned()));
+            }
+            (Some(Err(Error::Capacity(_))), _) => {
+                let most = self.call.shared.context.settings.max_request_bytes;
+                let reason = format!("a message has more than {most} bytes (max_request_bytes)");
+                return Err(End::Close(CloseCode::Size, reason));
+            }
+            (None | Some(Ok(Message::Close(_)) | Err(_)), _) => return Err(End::Left),
+        };
+        let message = decode_message(&bytes, self.encoding)
+            .map_err(|malformed| End::Close(CloseCode::Invalid, malformed.to_string()))?;
+        match (message, self.asker.clone()) {
+            (ClientMessage::Hello { jwt }, _) => self.hello(jwt.as_deref()).await,
+            (ClientMessage::Request { .. }, None) => {
+                Err(End::Close(CloseCode::Policy, "the first message is a hello".to_owned()))
+            }
+            (ClientMessage::Request { request_id, request }, Some(asker)) => {
+                if let Err(fail) = self.request(request_id, request, bytes.len(), &asker) {
+                    self.refuse(request_id, &fail);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn hello(&mut self, jwt: Option<&str>) -> Result<(), End> {
+        match self.call.hello(jwt).await {
+            Ok(()) => {
+                self.asker = Some(Arc::new(Asker::of(&self.call)));
+                self.heard = now();
+                self.out.push(hello_ok(self.encoding));
+                Ok(())
+            }
+            Err(fault) => {
+                let fail = Fail::from(fault);
+                self.out.push(hello_error(self.encoding, &fail.error()));
+                Err(End::Close(CloseCode::Policy, fail.error().message.to_owned()))
+            }
+        }
+    }
+
+    /// Answers a request, or asks its stream.
+    fn request(
+        &mut self,
+        request_id: i32,
+        request: SocketRequest,
+        bytes: usize,
+        asker: &Arc<Asker>,
+    ) -> Result<(), Fail> {
+        let (stream_id, task) = match request {
+            SocketRequest::OpenStream { stream_id } => {
+                asker.once_more()?;
+                self.lanes.open(stream_id)?;
+                return self.done(request_id, Done::OpenStream);
+            }
+            SocketRequest::CloseStream { stream_id } if !self.lanes.has(stream_id) => {
+                return self.done(request_id, Done::CloseStream);
+            }
+            SocketRequest::StoreSql { sql_id, sql } => {
+                self.texts.store(sql_id, sql)?;
+                return self.done(request_id, Done::StoreSql);
+            }
+            SocketRequest::CloseSql { sql_id } => {
+                self.texts.close(sql_id);
+                return self.done(request_id, Done::CloseSql);
+            }
+            SocketRequest::CloseStream { stream_id } => (stream_id, Task::Close),
+            SocketRequest::Work { stream_id, mut work } => {
+                self.fill_in(&mut work);
+                (stream_id, Task::Work(work))
+            }
+            SocketRequest::OpenCursor { stream_id, cursor_id, mut batch } => {
+                self.fill_in_batch(&mut batch);
+                self.lanes.open_cursor(cursor_id, stream_id)?;
+                (stream_id, Task::OpenCursor { cursor_id, batch })
+            }
+            SocketRequest::FetchCursor { cursor_id, max_count } => {
+                (self.lanes.stream_of(cursor_id)?, Task::Fetch { cursor_id, most: max_count })
+            }
+            SocketRequest::CloseCursor { cursor_id } => match self.lanes.close_cursor(cursor_id) {
+                Some(stream_id) if self.lanes.has(stream_id) => (stream_id, Task::CloseCursor { cursor_id }),
+                _ => return self.done(request_id, Done::CloseCursor),
+            },
+        };
+        self.lanes.ask(stream_id, task.queued(request_id, bytes), asker)?;
+        if self.busy.is_none() {
+            self.busy = Some(self.call.busy());
+        }
+        Ok(())
+    }
+
+    /// Takes texts where their numbers stand: by the time the stream comes to it, they may be others.
+    fn fill_in(&self, work: &mut Work) {
+        match work {
+            Work::Execute(Statement { sql, .. }) | Work::Sequence(sql) | Work::Describe(sql) => {
+                self.fill_in_text(sql);
+            }
+            Work::Batch(batch) => self.fill_in_batch(batch),
+            Work::GetAutocommit => {}
+        }
+    }
+
+    fn fill_in_batch(&self, batch: &mut Batch) {
+        batch.steps.iter_mut().for_each(|step| self.fill_in_text(&mut step.statement.sql));
+    }
+
+    /// A number that stands for nothing stays, for the statement to fail with.
+    fn fill_in_text(&self, sql: &mut Sql) {
+        if let Ok(text) = self.texts.get(sql) {
+            *sql = Sql::Text(text);
+        }
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "it ends what may fail")]
+    fn done(&mut self, request_id: i32, done: Done) -> Result<(), Fail> {
+        let mut writer = SingleWriter::message(self.encoding, request_id);
+        writer.answer().done(done);
+        self.out.push(writer.finish());
+        Ok(())
+    }
+
+    fn refuse(&mut self, request_id: i32, fail: &Fail) {
+        let mut writer = SingleWriter::message(self.encoding, request_id);
+        writer.answer().error(&fail.error());
+        self.out.push(writer.finish());
+    }
+
+    /// Asks a client that was silent for long whether it is still there.
+    async fn ping(&mut self) -> Result<(), End> {
+        if self.has_pinged {
+            return Err(End::Left);
+        }
+        self.has_pinged = true;
+        self.send(|socket| Box::pin(socket.send(Message::Ping(Bytes::new())))).await
+    }
+
+    /// Writes the answers there are.
+    async fn write(&mut self) -> Result<(), End> {
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        let (out, encoding) = (std::mem::take(&mut self.out), self.encoding);
+        self.send(move |socket| {
+            Box::pin(async move {
+                for bytes in out {
+                    socket.feed(message(encoding, bytes)).await?;
+                }
+                socket.flush().await
+            })
+        })
+        .await
+    }
+
+    async fn send(
+        &mut self,
+        write: impl for<'s> FnOnce(&'s mut Socket) -> futures::future::BoxFuture<'s, Result<(), Error>>,
+    ) -> Result<(), End> {
+        let patience = self.call.shared.context.patience.get().write;
+        match timeout(patience, write(&mut self.socket)).await {
+            Ok(Ok(())) => Ok(()),
+            // Who does not read what it asked for is gone.
+            Ok(Err(_)) | Err(_) => Err(End::Left),
+        }
+    }
+}
+
+fn message(encoding: Encoding, bytes: Vec<u8>) -> Message {
+    match encoding {
+        Encoding::Json => Message::text(String::from_utf8(bytes).expect("JSON is UTF-8")),
+        Encoding::Protobuf => Message::binary(bytes),
+    }
+}
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
