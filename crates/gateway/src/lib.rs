@@ -18,6 +18,7 @@ mod pace;
 mod pinned;
 mod pool;
 mod registry;
+mod roster;
 pub mod routing;
 mod tenant;
 mod uses;
@@ -42,4 +43,5 @@ pub use limits::{DatabaseLimits, InvalidLimit, Limits, LimitsPatch, OwnLimits, P
 pub use pinned::{Due, Expired, Pinned};
 pub use pool::{AcquireError, Session};
 pub use registry::{DynamicStatus, OpenError, RegistryStatus};
+pub use roster::{Issued, NewToken, NewUser, Roster, RosterError};
 pub use tenant::{Counts, TenantKind, TenantStatus};

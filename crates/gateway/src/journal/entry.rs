@@ -56,6 +56,14 @@ words! {
         Backup = "backup",
         /// A client's connection was closed.
         CloseConnection = "close_connection",
+        /// An API token was made.
+        IssueToken = "issue_token",
+        /// An API token was taken back.
+        RevokeToken = "revoke_token",
+        /// A user was added.
+        AddUser = "add_user",
+        /// A user was removed.
+        RemoveUser = "remove_user",
         /// The server was asked to stop.
         Shutdown = "shutdown",
         /// Entries were lost, as many as `to` says: they could not be written, and there were too many
