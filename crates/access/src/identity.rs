@@ -106,6 +106,12 @@ impl Identity {
         self.is_current() && self.grants.iter().any(|grant| grant.allows(scope, target))
     }
 
+    /// Whether they may do this to every database there is, now, and so to what is nobody's in particular.
+    pub fn may_everywhere(&self, scope: Scope) -> bool {
+        let everywhere = |grant: &Grant| grant.scopes.has(scope) && grant.databases.is_all();
+        self.is_current() && self.grants.iter().any(everywhere)
+    }
+
     /// The one database they may do anything to, if it is one: it is also how they say which they mean.
     pub fn only(&self) -> Option<&DatabaseName> {
         let (first, others) = self.grants.split_first()?;

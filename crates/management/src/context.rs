@@ -2,7 +2,7 @@
 use crate::operator::Operator;
 use crate::tls::Tls;
 use crate::token::Tokens;
-use rowhouse_gateway::{Backups, Clients, Gateway, Journal};
+use rowhouse_gateway::{Backups, Clients, Gateway, Journal, Roster};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -18,6 +18,8 @@ pub struct Context {
     pub backups: Option<Backups>,
     /// Where what is done is recorded.
     pub journal: Journal,
+    /// The API tokens and users that are kept.
+    pub roster: Roster,
     /// What only the program knows.
     pub operator: Arc<dyn Operator>,
     /// The runtime that databases are served on: what touches them runs there.

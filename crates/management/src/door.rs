@@ -25,7 +25,8 @@ pub(crate) struct Door {
 
 impl Door {
     pub(crate) fn new(settings: &Settings, context: Context) -> Self {
-        let gate = Gate::new(Hosts::new(&settings.allowed_hosts), settings.tokens.clone());
+        let access = context.roster.access().clone();
+        let gate = Gate::new(Hosts::new(&settings.allowed_hosts), settings.tokens.clone(), access);
         let shared = Arc::new(Shared::new(context, &settings.service_name));
         Self { gate, router: routes::router(&shared), shared }
     }
@@ -33,7 +34,7 @@ impl Door {
     /// Answers a request.
     pub(crate) async fn answer(&self, line: Line, request: Request<Body>) -> Response {
         let (mut parts, body) = request.into_parts();
-        let caller = match self.gate.check(line, &parts) {
+        let caller = match self.gate.check(line, &parts).await {
             Ok(caller) => caller,
             Err(problem) => return problem.into_response(),
         };

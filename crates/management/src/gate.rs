@@ -3,12 +3,15 @@
 //! Invariant: a web page in a browser gets nothing done here. By a name of its own it is refused for the
 //! name; by ours for its origin; and no answer ever lets another origin read it.
 use crate::reply::Problem;
+use crate::request::target;
 use crate::token::Tokens;
 use http::header::{AUTHORIZATION, HOST, ORIGIN};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, StatusCode, Version};
+use rowhouse_access::{Access, AuthError, Credentials, Identity, Scope};
 use rowhouse_gateway::routing::Hosts;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 /// Paths that may be asked for without a token: they tell no more than that the server lives.
 const OPEN_PATHS: &[&str] = &["/health", "/ready"];
@@ -20,6 +23,8 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 pub(crate) struct Gate {
     hosts: Hosts,
     tokens: Option<Tokens>,
+    /// Who may administer beside those with tokens.
+    access: Access,
 }
 
 /// One connection: who called whom.
@@ -38,26 +43,48 @@ pub(crate) struct Caller(pub(crate) String);
 // === impl Gate ===
 
 impl Gate {
-    pub(crate) fn new(hosts: Hosts, tokens: Option<Tokens>) -> Self {
-        Self { hosts, tokens }
+    pub(crate) fn new(hosts: Hosts, tokens: Option<Tokens>, access: Access) -> Self {
+        Self { hosts, tokens, access }
     }
 
     /// Lets a request in, or says why not.
-    pub(crate) fn check(&self, line: Line, request: &Parts) -> Result<Caller, Problem> {
+    pub(crate) async fn check(&self, line: Line, request: &Parts) -> Result<Caller, Problem> {
         let host = self.host(line, request)?;
         if !matches!(request.method, Method::GET | Method::HEAD) {
             check_origin(&request.headers, host)?;
         }
         let Some(tokens) = &self.tokens else { return Ok(Caller(line.from.to_string())) };
-        match bearer(&request.headers).and_then(|token| tokens.name(token)) {
-            Some(name) => Ok(Caller(name)),
-            None if OPEN_PATHS.contains(&request.uri.path()) => Ok(Caller(line.from.to_string())),
-            None => Err(Problem::Failed(
+        if let Some(name) = bearer(&request.headers).and_then(|token| tokens.name(token)) {
+            return Ok(Caller(name));
+        }
+        let path = request.uri.path();
+        match self.identity(line, &request.headers).await {
+            _ if OPEN_PATHS.contains(&path) => Ok(Caller(line.from.to_string())),
+            Ok(Some(identity)) if may(&identity, path) => {
+                Ok(Caller(identity.who.as_deref().unwrap_or("somebody").to_owned()))
+            }
+            Ok(Some(_)) => Err(Problem::Failed(
+                StatusCode::FORBIDDEN,
+                "these credentials do not permit this: it needs the scope `admin`, for that database or for `*`".into(),
+            )),
+            Err(error) if error.retry_after().is_some() => {
+                Err(Problem::Failed(StatusCode::TOO_MANY_REQUESTS, error.to_string()))
+            }
+            Ok(None) | Err(_) => Err(Problem::Failed(
                 StatusCode::UNAUTHORIZED,
-                "a token is required: give one of management_token_file as `Authorization: Bearer TOKEN`"
+                "a token is required: give one of management_token_file, or one with the scope `admin`, as `Authorization: Bearer TOKEN`"
                     .into(),
             )),
         }
+    }
+
+    /// Who says who they are by what clients of databases come in by.
+    async fn identity(&self, line: Line, headers: &HeaderMap) -> Result<Option<Arc<Identity>>, AuthError> {
+        let Some(header) = headers.get(AUTHORIZATION).filter(|_| self.access.is_configured()) else {
+            return Ok(None);
+        };
+        let credentials = Credentials::of(header.to_str().map_err(|_| AuthError::Invalid)?)?;
+        self.access.authenticate(credentials, line.from.ip()).await.map(Some)
     }
 
     /// The name that was called, if it is ours.
@@ -80,6 +107,15 @@ impl Gate {
         let named = request.uri.authority().map(http::uri::Authority::as_str);
         let is_ours = |name| self.hosts.allow(name, line.to);
         if is_ours(host) && named.is_none_or(is_ours) { Ok(Some(host)) } else { Err(foreign()) }
+    }
+}
+
+/// Whether they may administer what this path is about: one database, or everything.
+fn may(identity: &Identity, path: &str) -> bool {
+    let name = path.strip_prefix("/databases/").and_then(|rest| rest.split('/').next());
+    match name.map(target) {
+        Some(Ok(target)) => identity.may(Scope::Admin, &target),
+        _ => identity.may_everywhere(Scope::Admin),
     }
 }
 

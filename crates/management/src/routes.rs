@@ -1,5 +1,7 @@
 //! The routes, and their description, which is made from the same handlers.
-use crate::handlers::{connections, database_limits, databases, history, limit, metrics, operate, server};
+use crate::handlers::{
+    access, connections, database_limits, databases, history, limit, metrics, operate, server,
+};
 use crate::reply::{method_not_allowed, not_found, text};
 use crate::shared::Shared;
 use axum::Router;
@@ -60,6 +62,10 @@ fn described() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(databases::backup))
         .routes(routes!(operate::config, operate::change_config))
         .routes(routes!(operate::log_level, operate::set_log_level))
+        .routes(routes!(access::tokens, access::create_token))
+        .routes(routes!(access::revoke_token))
+        .routes(routes!(access::users, access::add_user))
+        .routes(routes!(access::remove_user))
         .routes(routes!(metrics::metrics))
 }
 

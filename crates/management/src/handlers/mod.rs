@@ -1,6 +1,7 @@
 //! What is answered, by subject.
 #![expect(unused_qualifications, reason = "in what utoipa makes of the paths' descriptions")]
 
+pub(crate) mod access;
 pub(crate) mod connections;
 pub(crate) mod database_limits;
 pub(crate) mod databases;

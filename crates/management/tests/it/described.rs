@@ -80,6 +80,10 @@ async fn every_route_is_described() {
         "/config",
         "/log-level",
         "/audit",
+        "/tokens",
+        "/tokens/{name}",
+        "/users",
+        "/users/{name}",
     ];
     assert_eq!(described, promised.map(str::to_owned).into());
 }

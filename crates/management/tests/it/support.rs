@@ -1,7 +1,9 @@
 //! A listener with all that is behind it, and a client that sends just the bytes it is given.
+use rowhouse_access::Access;
 use rowhouse_engine::Location;
 use rowhouse_gateway::{
-    Catalog, Cause, Clients, ClientsParts, Dynamic, Gateway, Journal, Limits, Parts, Recording, Silent, Spec,
+    Catalog, Cause, Clients, ClientsParts, Dynamic, Gateway, Journal, Limits, Parts, Recording, Roster,
+    Silent, Spec,
 };
 use rowhouse_management::{
     ConfigChange, Context, Listen, Management, Operator, OperatorError, Readiness, Running, Settings,
@@ -23,6 +25,7 @@ pub(crate) struct Managed {
     pub(crate) running: Running,
     pub(crate) clients: Clients,
     pub(crate) gateway: Gateway,
+    pub(crate) roster: Roster,
 }
 
 /// What was answered.
@@ -115,7 +118,9 @@ impl Managed {
             observer: Arc::new(Silent),
             journal: journal.clone(),
         });
+        let roster = Roster::open(Access::default(), journal.clone()).await.expect("empty");
         let context = Context {
+            roster: roster.clone(),
             clients: clients.clone(),
             gateway: gateway.clone(),
             backups: None,
@@ -124,7 +129,7 @@ impl Managed {
             data,
         };
         let running = Management::bind(settings).expect("a free port").start(context).expect("a thread");
-        Self { running, clients, gateway }
+        Self { running, clients, gateway, roster }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

@@ -2,6 +2,7 @@
 //!
 //! Server and command line share them. Invariants: the keys of every reply stand in the order of the
 //! alphabet; the texts and keys that existing scripts read do not change.
+mod access;
 mod answer;
 mod clients;
 mod databases;
@@ -11,6 +12,7 @@ mod percentage;
 mod record;
 mod request;
 
+pub use access::{CreateToken, CreateUser, Token, TokenCreated, Tokens, User, Users};
 pub use answer::{Done, Failed, Health, Ready, Stats, StatsDetail};
 pub use clients::{Client, Clients};
 pub use databases::{Backup, Confirmation, CreateDatabase, Database, DatabaseDetail, Databases, Limits};
