@@ -39,6 +39,18 @@ pub enum AuthError {
 }
 
 impl AuthError {
+    /// The word for it. Bounded: it is a metric label.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Invalid => "invalid",
+            Self::Expired => "expired",
+            Self::TooManyFailures { .. } => "too_many_failures",
+            Self::Busy { .. } => "busy",
+            Self::TooOften { .. } => "too_often",
+        }
+    }
+
     /// When it is worth to ask again, if that is known.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {

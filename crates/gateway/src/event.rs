@@ -3,7 +3,7 @@ use crate::clients::ChangeError;
 use crate::journal::{Cause, JournalEvent};
 use rowhouse_types::{DatabaseName, ErrorCode, Target};
 use std::fmt::Debug;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -119,6 +119,13 @@ pub enum Event<'a> {
     ClientRevoked {
         /// From where it came.
         from: SocketAddr,
+    },
+    /// Credentials were refused that somebody presented.
+    CredentialsRefused {
+        /// From where they came.
+        from: IpAddr,
+        /// The word for why.
+        why: &'static str,
     },
     /// A connection came, and another one that had not said who it is was dropped for it.
     HandshakesCrowded {

@@ -4,7 +4,7 @@ use crate::dispatch::route;
 use crate::error::Fault;
 use crate::intake;
 use crate::line::{Busy, Line};
-use crate::shared::{Context, Shared};
+use crate::shared::Shared;
 use bytes::Bytes;
 use http::Response;
 use http::request::Parts;
@@ -81,11 +81,11 @@ impl Call {
     ///
     /// When nobody presents this, or they may not; all is as before then.
     pub(crate) async fn hello(&mut self, token: Option<&str>) -> Result<(), Fault> {
-        let Context { access, gateway, .. } = &self.shared.context;
+        let gateway = &self.shared.context.gateway;
         let credentials = token.map_or(Credentials::None, Credentials::Bearer);
         // What came with the request counts as long as nothing else is said.
         if token.is_some() || self.identity.grants.is_empty() {
-            let identity = access.authenticate(credentials, self.line.from.ip()).await;
+            let identity = self.shared.authenticate(credentials, self.line.from.ip()).await;
             let identity = identity.map_err(|error| Fault::from(&error))?;
             let (target, prefix) =
                 route(&self.shared, &self.head, &identity).map_err(|error| Fault::from(&error))?;

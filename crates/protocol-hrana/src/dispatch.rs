@@ -63,7 +63,7 @@ fn checked(shared: &Shared, is_required: bool, line: &Line, head: &Parts) -> Opt
 async fn admitted(shared: Arc<Shared>, line: Arc<Line>, head: Parts) -> Result<(Call, Endpoint), Fault> {
     let credentials = credentials(&head.headers)?;
     let may_say_later = matches!(credentials, Credentials::None) && wants_socket(&head);
-    let identity = match shared.context.access.authenticate(credentials, line.from.ip()).await {
+    let identity = match shared.authenticate(credentials, line.from.ip()).await {
         Ok(identity) => {
             line.identify(&identity)?;
             identity

@@ -1,11 +1,12 @@
 //! What all connections share.
 use crate::gate::{Gate, Origins};
 use crate::hrana::Streams;
-use rowhouse_access::{Access, Identity};
+use rowhouse_access::{Access, AuthError, Credentials, Identity};
 use rowhouse_engine::SqlPolicy;
 use rowhouse_gateway::routing::Router;
-use rowhouse_gateway::{Clients, Gateway};
+use rowhouse_gateway::{Clients, Event, Gateway};
 use rowhouse_sync::Drain;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::task::AbortHandle;
@@ -114,6 +115,22 @@ impl Shared {
             tasks: TaskTracker::new(),
             streams: Streams::default(),
         }
+    }
+
+    /// Finds out who presents this. That it was not valid is told to operators.
+    pub(crate) async fn authenticate(
+        &self,
+        credentials: Credentials<'_>,
+        from: IpAddr,
+    ) -> Result<Arc<Identity>, AuthError> {
+        let Context { access, gateway, .. } = &self.context;
+        let identity = access.authenticate(credentials, from).await;
+        match &identity {
+            // Who forgot to say who it is will be asked to.
+            Ok(_) | Err(AuthError::Missing) => {}
+            Err(error) => gateway.tell(&Event::CredentialsRefused { from, why: error.as_str() }),
+        }
+        identity
     }
 
     /// Runs what outlives the request that began it, until it ends or all are ended at once.

@@ -4,11 +4,13 @@ use crate::life::{Effects, LogLevel};
 use crate::observe::Everybody;
 use crate::state::Kept;
 use crate::worker;
-use rowhouse_access::{Access, AccessParts};
+use rowhouse_access::{Access, AccessError};
 use rowhouse_engine::Engine;
 use rowhouse_engine_sqlite::{Config as SqliteConfig, Executor, ExecutorConfig, Limits, SqliteEngine};
 use rowhouse_engine_worker::WorkerEngine;
-use rowhouse_gateway::{BackupParts, Backups, Clients, ClientsParts, Gateway, Journal, Parts, StartError};
+use rowhouse_gateway::{
+    BackupParts, Backups, Clients, ClientsParts, Gateway, Journal, JournalError, Parts, Roster, StartError,
+};
 use rowhouse_management::Operator;
 use rowhouse_protocol_hrana as hrana;
 use rowhouse_protocol_sqlite_rx::curve::{self, AllowedClients, AllowedError, KeyError, Security};
@@ -28,7 +30,10 @@ pub enum ComposeError {
     Engine(#[from] io::Error),
     /// Who may come in cannot be told.
     #[error(transparent)]
-    Access(#[from] rowhouse_access::AccessError),
+    Access(#[from] AccessError),
+    /// The tokens and users that were kept cannot be read.
+    #[error("cannot read the tokens and users that are kept")]
+    Roster(#[from] JournalError),
     /// A configured database cannot be opened.
     #[error(transparent)]
     Configured(#[from] StartError),
@@ -54,7 +59,7 @@ pub enum SecurityError {
 /// does.
 #[derive(Debug)]
 pub(crate) struct Composed {
-    pub(crate) access: Access,
+    pub(crate) roster: Roster,
     pub(crate) clients: Clients,
     pub(crate) journal: Journal,
     pub(crate) observer: Arc<Everybody>,
@@ -88,6 +93,7 @@ impl Composed {
             gateway: self.gateway.clone(),
             backups: self.backups.clone(),
             journal: self.journal.clone(),
+            roster: self.roster.clone(),
             operator,
             data: tokio::runtime::Handle::current(),
         }
@@ -135,12 +141,9 @@ pub(crate) async fn gateway(
         let hears = observer.clone();
         Backups::new(BackupParts { plan, catalog, engine, observer: hears, gateway })
     });
-    let access = Access::new(AccessParts {
-        allow_anonymous: config.http.as_ref().is_some_and(|http| http.allow_anonymous),
-        ..AccessParts::default()
-    })?;
+    let roster = Roster::open(Access::new(config.access.clone())?, journal.clone()).await?;
     Ok(Composed {
-        access,
+        roster,
         clients,
         journal,
         observer,
@@ -235,7 +238,7 @@ pub(crate) fn http(
         drain: drain.clone(),
         abort: abort.clone(),
         clients: composed.clients.clone(),
-        access: composed.access.clone(),
+        access: composed.roster.access().clone(),
         router: config.router.clone(),
         patience: composed.http_patience.clone(),
         settings: hrana::Settings {

@@ -1,5 +1,6 @@
 //! Management of a server: bound with its other sockets, started before clients are let in, stopped last.
 use crate::config::Management as Config;
+use rowhouse_access::{Access, AccessError};
 use rowhouse_management::{BindError, Management, Settings, Tls, TlsError, TokenError, Tokens};
 use std::io;
 
@@ -15,6 +16,9 @@ pub enum ManagementError {
     /// The certificate or its key cannot be had.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// By what one comes in over HTTP cannot be had.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// The system gives no thread or no reactor.
     #[error("management cannot be started")]
     Thread(#[source] io::Error),
@@ -25,6 +29,7 @@ pub enum ManagementError {
 pub(crate) struct Secrets {
     tokens: Option<Tokens>,
     tls: Option<Tls>,
+    access: Option<Access>,
 }
 
 /// Binds what the configuration says. Needs a Tokio runtime with I/O.
@@ -54,16 +59,23 @@ pub(crate) fn bind(
         }
         Err(error) => return Err(error.into()),
     };
-    Ok((bound, Secrets { tokens, tls }))
+    Ok((bound, Secrets { tokens, tls, access: None }))
 }
 
 // === impl Secrets ===
 
 impl Secrets {
+    /// The same, and those by which one comes in over HTTP.
+    pub(crate) fn and(self, access: Access) -> Self {
+        Self { access: Some(access), ..self }
+    }
+
     /// Reads the files again. What cannot be read stays as it is, and is told.
     pub(crate) fn reload(&self) -> Vec<ManagementError> {
         let tokens = self.tokens.as_ref().and_then(|tokens| tokens.reload().err());
         let tls = self.tls.as_ref().and_then(|tls| tls.reload().err());
-        tokens.map(Into::into).into_iter().chain(tls.map(Into::into)).collect()
+        let access = self.access.iter().flat_map(Access::reload);
+        let managed = tokens.map(Into::into).into_iter().chain(tls.map(Into::into));
+        managed.chain(access.map(Into::into)).collect()
     }
 }

@@ -3,11 +3,13 @@
 //!
 //! What clients can bring about again and again is said in moderation, and what was left unsaid is
 //! counted in `suppressed`: no client fills the disk by being refused.
+mod access;
 mod journal;
 mod limit;
 mod metrics;
 mod moderation;
 
+pub(crate) use access::write_access;
 pub use metrics::Metrics;
 use moderation::Moderation;
 use rowhouse_gateway::{CloseReason, Event, Observer, Refusal};
@@ -88,6 +90,7 @@ impl Observer for Log {
             }
             Event::ClientUnauthorized { .. }
             | Event::ClientRevoked { .. }
+            | Event::CredentialsRefused { .. }
             | Event::HandshakesCrowded { .. } => self.at_the_door(event),
             Event::Thrashing { reopened, within, limit, would_fit } => tracing::warn!(
                 reopened,
@@ -138,6 +141,11 @@ impl Log {
             Event::ClientRevoked { from } => {
                 if let Some(suppressed) = word("revoked") {
                     tracing::info!(%from, suppressed, "client ended: its key is no longer among the authorized clients");
+                }
+            }
+            Event::CredentialsRefused { from, why } => {
+                if let Some(suppressed) = word(why) {
+                    tracing::warn!(%from, why, suppressed, "credentials refused");
                 }
             }
             Event::HandshakesCrowded { from, limit } => {

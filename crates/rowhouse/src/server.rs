@@ -10,7 +10,7 @@ use crate::manage::{self, ManagementError, Secrets};
 use crate::observe::Everybody;
 use crate::sockets::Sockets;
 use crate::state::{JournalStartError, Kept, State, StateError};
-use rowhouse_gateway::{Backups, Clients, Gateway, Journal, Schedule};
+use rowhouse_gateway::{Backups, Clients, Gateway, Journal, Roster, Schedule};
 use rowhouse_management::Operator;
 use rowhouse_protocol_sqlite_rx::BindError;
 use rowhouse_protocol_sqlite_rx::curve::Security;
@@ -158,7 +158,7 @@ impl Server {
         let kept = Kept::open(&config, observer.clone()).await?;
         let client_limit = kept.client_limit(&config, layers.origin("client_limit")).await?;
         let composed = compose::gateway(&config, (kept, client_limit.get()), observer).await?;
-        warnings.extend(sockets.http_exposure(&config, &composed.access)?);
+        warnings.extend(sockets.http_exposure(&config, composed.roster.access())?);
         let (drain, abort, tasks) = (Drain::new(), CancellationToken::new(), TaskTracker::new());
         let in_force = Arc::new(InForce::new(InForceParts {
             source,
@@ -171,6 +171,7 @@ impl Server {
             log,
             observer: composed.observer.clone(),
             journal: composed.journal.clone(),
+            access: composed.roster.access().clone(),
             drain: drain.clone(),
         });
         let management = management.map(|bound| bound.start(composed.managed(operator.clone()))).transpose();
@@ -190,7 +191,7 @@ impl Server {
             in_force,
             operator,
             management,
-            secrets,
+            secrets: secrets.and(composed.roster.access().clone()),
             client_limit,
             security,
             composed,
@@ -288,6 +289,11 @@ impl Running {
         self.operator.clone()
     }
 
+    /// The API tokens and users that are kept, and who may come in by them.
+    pub fn roster(&self) -> &Roster {
+        &self.composed.roster
+    }
+
     /// The client connections, and their limit.
     pub fn clients(&self) -> &Clients {
         &self.composed.clients
@@ -336,6 +342,7 @@ impl Running {
         if let Some(management) = management {
             management.stop().await;
         }
+        composed.roster.access().close().await;
         // After all that could be recorded.
         composed.kept.close().await;
         drop(state);

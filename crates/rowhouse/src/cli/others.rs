@@ -88,6 +88,7 @@ fn value_name(kind: Kind) -> &'static str {
         Kind::KeyId => "ID",
         Kind::Ip => "IP",
         Kind::Hosts => "HOSTS",
+        Kind::Texts => "TEXTS",
         Kind::Origins => "ORIGINS",
         Kind::Words(_) => "WORDS",
         Kind::Service => "NAME",

@@ -285,6 +285,7 @@ impl Kind {
             Self::Socket => "an address such as 127.0.0.1:9090".to_owned(),
             Self::Ip => "an IP address such as 127.0.0.1".to_owned(),
             Self::Hosts => "names of hosts, separated by commas".to_owned(),
+            Self::Texts => "texts, separated by commas".to_owned(),
             Self::Origins => "origins such as https://app.example.com, separated by commas, or *".to_owned(),
             Self::Words(words) => format!("some of {}, separated by commas", words.join(", ")),
             Self::Service => "1 to 64 characters of A-Z a-z 0-9 . _ -".to_owned(),

@@ -5,6 +5,7 @@ use super::http::Http;
 use super::layers::{Layers, Origin};
 use super::management::Management;
 use crate::life::Autoscale;
+use rowhouse_access::AccessParts;
 use rowhouse_engine::{Location, SqlPolicy};
 use rowhouse_engine_sqlite::Synchronous;
 use rowhouse_gateway::routing::Router;
@@ -36,6 +37,8 @@ pub struct Config {
     pub router: Router,
     /// How HTTP clients are served, if they are.
     pub http: Option<Http>,
+    /// By what one may come in over HTTP.
+    pub access: AccessParts,
     /// How the server is managed over HTTP, if it is.
     pub management: Option<Management>,
     /// Whether a taken port is skipped with a warning rather than an error.
@@ -127,6 +130,7 @@ impl Config {
             tcp_address,
             router: super::routing::router(layers)?,
             http: Http::resolve(layers)?,
+            access: super::access::access(layers)?,
             management: Management::resolve(layers)?,
             skip_taken_ports: layers.origin("tcp_address") == Origin::Dev,
             backups: super::backups::plan(layers, data_directory.as_deref(), &catalog)?,

@@ -2,6 +2,7 @@
 //!
 //! Layers, the later over the earlier: defaults, those of the command or of `--dev`, file (TOML),
 //! `.env`, environment, command line. One table of options ([`OPTIONS`]) is behind all of them.
+mod access;
 mod backups;
 mod curve;
 mod error;

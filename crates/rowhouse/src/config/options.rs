@@ -47,6 +47,8 @@ pub enum Kind {
     Ip,
     /// Names of hosts, separated by commas.
     Hosts,
+    /// Texts, separated by commas.
+    Texts,
     /// Origins of web pages, separated by commas, or `*`.
     Origins,
     /// Some of these words, separated by commas.
@@ -149,6 +151,42 @@ pub const OPTIONS: &[Opt] = &[
         Kind::Boolean,
         "false",
         "Whether who says nothing of themselves is served over HTTP, whatever else is configured, and also on an address that other machines reach.",
+    ),
+    opt(
+        "jwt_key_file",
+        Kind::Path,
+        "",
+        "The public keys of those who sign JWTs, in PEM, or one of Ed25519 in base64; read again on SIGHUP.",
+    ),
+    opt(
+        "jwks_file",
+        Kind::Path,
+        "",
+        "The same as a set in JSON (JWKS), whose keys tokens choose by their `kid`.",
+    ),
+    opt(
+        "database_keys_directory",
+        Kind::Path,
+        "",
+        "Public keys that speak for single databases: files called NAME.pem or NAME.jwks, or with the beginning of names and `*` for NAME.",
+    ),
+    opt(
+        "jwt_issuer",
+        Kind::Texts,
+        "",
+        "Who may have issued JWTs (`iss`), separated by commas; anybody with a key unless set.",
+    ),
+    opt(
+        "jwt_audience",
+        Kind::Texts,
+        "",
+        "For whom JWTs may be (`aud`), separated by commas; those that say so are refused unless set.",
+    ),
+    opt(
+        "users_file",
+        Kind::Path,
+        "",
+        "Users, one a line as NAME:HASH:SCOPES:DATABASES (`rowhouse user add --print`); nobody else may read it; read again on SIGHUP.",
     ),
     opt(
         "http_allowed_hosts",

@@ -87,6 +87,14 @@ impl Layers {
         Ok(origins?.unwrap_or_default())
     }
 
+    pub(super) fn texts(&self, key: &str) -> Result<Vec<String>, ConfigError> {
+        let texts = self.read(key, |value, _kind| {
+            let texts: Vec<_> = value.as_str()?.split(',').map(|text| text.trim().to_owned()).collect();
+            texts.iter().all(|text| (1..=512).contains(&text.len())).then_some(texts)
+        });
+        Ok(texts?.unwrap_or_default())
+    }
+
     pub(super) fn hosts(&self, key: &str) -> Result<Vec<String>, ConfigError> {
         let is_host = |host: &str| {
             (1..=253).contains(&host.len())
@@ -241,6 +249,7 @@ impl Layers {
             Kind::Socket => self.socket(key)?.map(|address| address.to_string()).into(),
             Kind::Ip => self.ip(key)?.map(|ip| ip.to_string()).into(),
             Kind::Hosts => self.hosts(key)?.join(",").into(),
+            Kind::Texts => self.texts(key)?.join(",").into(),
             Kind::Origins => self.origins(key)?.join(",").into(),
             Kind::Words(_) => self.words(key)?.join(",").into(),
             Kind::Service => self.service(key)?.into(),

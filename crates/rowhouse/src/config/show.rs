@@ -63,6 +63,7 @@ fn sample(key: &str, kind: Kind) -> &'static str {
         Kind::KeyId => "\"id_server_curve\"",
         Kind::Socket => "\"127.0.0.1:9090\"",
         Kind::Ip => "\"127.0.0.1\"",
+        Kind::Texts => "\"https://issuer.example.com\"",
         Kind::Origins => "\"https://app.example.com\"",
         Kind::Hosts => "\"db.example.com\"",
         _ => "\"./data\"",

@@ -1,7 +1,8 @@
 //! What management asks of the program: its configuration, its log, what it has counted.
 use super::in_force::{ChangeError, InForce};
 use super::log_level::LogLevel;
-use crate::observe::{Everybody, chain};
+use crate::observe::{Everybody, chain, write_access};
+use rowhouse_access::Access;
 use rowhouse_gateway::{Action, Cause, Entry, Journal, Recording};
 use rowhouse_management::{ConfigChange, Operator, OperatorError, Readiness};
 use rowhouse_sync::Drain;
@@ -17,6 +18,7 @@ pub(crate) struct Attendant {
     pub(crate) log: LogLevel,
     pub(crate) observer: Arc<Everybody>,
     pub(crate) journal: Journal,
+    pub(crate) access: Access,
     pub(crate) drain: Drain,
 }
 
@@ -61,6 +63,7 @@ impl Operator for Attendant {
 
     fn metrics(&self, out: &mut String) {
         self.observer.metrics().write(out);
+        write_access(&self.access.counts(), out);
     }
 
     fn ready(&self) -> Readiness {
