@@ -2,6 +2,7 @@
 //!
 //! The verdict depends on the policy in force at that moment, so a compiled statement must not be
 //! run under another policy than it was compiled under.
+use crate::facts::Heard;
 use rowhouse_engine::SqlPolicy;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -18,6 +19,45 @@ const DENIED_FUNCTIONS: &[&str] = &[
     "zipfile",
     "lsmode",
     "sqlar_uncompress",
+];
+
+/// Functions whose work is about as much as what they are given, and gives no more: what calls others may
+/// take long however few rows it reads.
+const CHEAP_FUNCTIONS: &[&str] = &[
+    "count",
+    "sum",
+    "total",
+    "avg",
+    "min",
+    "max",
+    "abs",
+    "round",
+    "sign",
+    "coalesce",
+    "ifnull",
+    "nullif",
+    "iif",
+    "if",
+    "typeof",
+    "length",
+    "octet_length",
+    "lower",
+    "upper",
+    "substr",
+    "substring",
+    "date",
+    "time",
+    "datetime",
+    "julianday",
+    "unixepoch",
+    "strftime",
+    "random",
+    "changes",
+    "total_changes",
+    "last_insert_rowid",
+    "json_extract",
+    "->",
+    "->>",
 ];
 
 /// The modules a virtual table may be created with.
@@ -69,6 +109,10 @@ pub(crate) struct Gatekeeper {
     mode: AtomicU8,
     /// Whether something was compiled that leaves a trace in the session.
     touched: AtomicBool,
+    /// Whether anything was compiled since this was looked at last.
+    compiled: AtomicBool,
+    /// Whether it calls what may take long however little it reads.
+    costly: AtomicBool,
 }
 
 /// Who wrote the SQL that is compiled.
@@ -93,17 +137,46 @@ const AUTHORS: [Author; 7] = [
     Author::Asking(SqlPolicy::ReadOnly),
 ];
 
+// === impl Author ===
+
+impl Author {
+    /// Its place among [`AUTHORS`].
+    fn number(self) -> u8 {
+        let of = |policy| match policy {
+            SqlPolicy::Standard => 1,
+            SqlPolicy::Guarded => 2,
+            SqlPolicy::ReadOnly => 3,
+        };
+        match self {
+            Self::House => 0,
+            Self::Client(policy) => of(policy),
+            Self::Asking(policy) => 3 + of(policy),
+        }
+    }
+}
+
 // === impl Gatekeeper ===
 
 impl Gatekeeper {
     /// Sets who wrote what is compiled from now on.
     pub(crate) fn admit(&self, author: Author) {
-        let mode = AUTHORS.iter().position(|&each| each == author).expect("all are among them");
-        self.mode.store(mode as u8, Ordering::SeqCst);
+        // One thread at a time uses a connection, and passes it on under a lock.
+        self.mode.store(author.number(), Ordering::Relaxed);
     }
 
     fn author(&self) -> Author {
-        AUTHORS[usize::from(self.mode.load(Ordering::SeqCst))]
+        AUTHORS[usize::from(self.mode.load(Ordering::Relaxed))]
+    }
+
+    /// What was compiled since this was asked last.
+    pub(crate) fn heard(&self) -> Heard {
+        if !self.compiled.load(Ordering::Relaxed) {
+            return Heard::default();
+        }
+        self.compiled.store(false, Ordering::Relaxed);
+        let costly = self.costly.load(Ordering::Relaxed);
+        self.costly.store(false, Ordering::Relaxed);
+        Heard { compiled: true, costly }
     }
 
     /// Whether the session may hold temporary objects or changed settings.
@@ -118,6 +191,12 @@ impl Gatekeeper {
             Author::Client(policy) => (policy, false),
             Author::Asking(policy) => (policy, true),
         };
+        self.compiled.store(true, Ordering::Relaxed);
+        if let AuthAction::Function { function_name } = context.action
+            && !is_among(function_name, CHEAP_FUNCTIONS)
+        {
+            self.costly.store(true, Ordering::Relaxed);
+        }
         let verdict = judge(context.action, policy);
         match (verdict, context.action) {
             (Authorization::Allow, AuthAction::Pragma { pragma_name, .. })

@@ -27,7 +27,7 @@ pub(crate) struct SqliteConnection {
 
 /// What the session has of SQLite's.
 #[derive(Debug)]
-enum Slot {
+pub(crate) enum Slot {
     /// Nothing: any connection will do.
     Free,
     /// A connection that holds something of the session's.
@@ -87,7 +87,7 @@ impl SqliteConnection {
         self.slot = handle.map_or(Slot::Free, Slot::Kept);
     }
 
-    fn take_kept(&mut self) -> Option<Box<Handle>> {
+    pub(crate) fn take_kept(&mut self) -> Option<Box<Handle>> {
         match std::mem::replace(&mut self.slot, Slot::Free) {
             Slot::Kept(handle) => Some(handle),
             other => {
@@ -95,6 +95,25 @@ impl SqliteConnection {
                 None
             }
         }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Begins a request.
+    pub(crate) fn arm(&mut self, options: &Options) -> &Arc<Control> {
+        self.control.arm(options.deadline);
+        self.unbegun = None;
+        &self.control
+    }
+
+    pub(crate) fn slot(&self) -> &Slot {
+        &self.slot
+    }
+
+    pub(crate) fn set_slot(&mut self, slot: Slot) {
+        self.slot = slot;
     }
 
     /// Sends a request to work, on the connection it has, if it has one.
@@ -145,6 +164,13 @@ impl SqliteConnection {
 
 impl Connection for SqliteConnection {
     fn run(&mut self, request: Request, options: Options) -> Chunks<'_> {
+        if let Some(done) = self.run_in_place(&request, &options) {
+            return Box::pin(futures::stream::once(async {
+                // Whoever asks again and again must let others have their turn.
+                tokio::task::coop::consume_budget().await;
+                done
+            }));
+        }
         let mut run = Run::new(self, options, Aim::Run);
         let early = run.begin(request).err();
         Box::pin(futures::stream::unfold((run, early), |(mut run, early)| async move {
@@ -241,8 +267,7 @@ impl<'a> Run<'a> {
                 return Ok(());
             }
         };
-        self.connection.control.arm(self.options.deadline);
-        self.connection.unbegun = None;
+        self.connection.arm(&self.options);
         match holds_turn {
             Some(true) => {
                 self.go(request, Right::Held);

@@ -10,13 +10,14 @@ use crate::job::Guest;
 use crate::log::Log;
 use crate::occupancy::Occupant;
 use crate::quota::Quota;
+use crate::trust::Trust;
 use crate::turn::{Asked, Turn, Turns};
 use futures::future::BoxFuture;
 use rowhouse_engine::{Condition, Connection, Course, Database, EngineError, Listener, Listening, Stamp};
 use rowhouse_sync::Limiter;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a closing database waits for others to stop reading it.
 const READERS_LEAVE: Duration = Duration::from_millis(100);
@@ -34,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) lanes: Limiter,
     pub(crate) log: Log,
     pub(crate) feed: Arc<Feed>,
+    /// Whether its short reads are run where they are asked for.
+    pub(crate) trust: Trust,
     quota: Arc<Quota>,
     source: Source,
     config: Arc<Config>,
@@ -100,6 +103,23 @@ impl Shared {
     /// A connection that is lent to nobody. Blocks.
     pub(crate) fn open_aside(&self) -> Result<Box<Handle>, EngineError> {
         Handle::open(&self.source, &self.config, &self.quota).map(Box::new)
+    }
+
+    /// The one used last of the connections that nobody uses, if it knows `sql` as short.
+    pub(crate) fn lend_knowing(&self, sql: &str) -> Option<Box<Handle>> {
+        let mut handles = self.handles();
+        if handles.closed || !handles.idle.last()?.knows_as_short(sql) {
+            return None;
+        }
+        handles.idle.pop()
+    }
+
+    /// As [`Shared::give_back`], without blocking.
+    pub(crate) fn give_back_later(self: &Arc<Self>, handle: Box<Handle>) {
+        let surplus = self.handles().put(handle);
+        if let Some(handle) = surplus {
+            self.part_later(handle);
+        }
     }
 
     /// Takes a connection back that holds nothing of anybody's. May block, to close it.
@@ -217,9 +237,21 @@ impl SqliteDatabase {
         let log = Log::new(config.limits.wal_pages);
         let handles = Mutex::new(Handles { idle, ..Handles::default() });
         let occupant = Mutex::new(occupant);
-        let feed = Arc::default();
-        let shared =
-            Shared { executor, turns, lanes, log, feed, quota, source, config, copier, handles, occupant };
+        let (feed, trust) = (Arc::default(), Trust::new(Instant::now()));
+        let shared = Shared {
+            executor,
+            turns,
+            lanes,
+            log,
+            feed,
+            trust,
+            quota,
+            source,
+            config,
+            copier,
+            handles,
+            occupant,
+        };
         Ok(Self { shared: Arc::new(shared), anchor: Mutex::new(anchor) })
     }
 
@@ -229,6 +261,12 @@ impl SqliteDatabase {
             return Ok(None);
         }
         self.shared.clone().turn().await.map(Some)
+    }
+
+    /// A session.
+    #[cfg(test)]
+    pub(crate) fn session(&self) -> SqliteConnection {
+        SqliteConnection::new(self.shared.clone())
     }
 
     fn take_anchor(&self) -> Option<Box<Handle>> {

@@ -61,6 +61,12 @@ impl SqliteEngine {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    /// Opens the database at `path`, without telling anybody what it is.
+    #[cfg(test)]
+    pub(crate) fn open_here(&self, path: &str) -> Result<SqliteDatabase, EngineError> {
+        self.inner.open(path)
+    }
+
     /// Runs `work` on the executor.
     async fn on_executor<T: Send + 'static>(
         &self,

@@ -3,16 +3,18 @@ use crate::authorizer::{Author, Gatekeeper};
 use crate::config::{Access, Config};
 use crate::control::Control;
 use crate::errors::{storage, translate};
+use crate::facts::{Facts, Took};
 use crate::feed::Hearing;
 use crate::files::{Identity, Place};
 use crate::hardening::{Storage, harden};
 use crate::job::Guest;
+use crate::output::describe_columns;
 use crate::quota::{Noted, Quota, is_full_disk};
 use crate::turn::Turn;
 use crate::watch::Watch;
-use rowhouse_engine::{EngineError, SessionState, SqlPolicy};
-use rusqlite::{OpenFlags, TransactionState};
-use std::cell::Cell;
+use rowhouse_engine::{Column, EngineError, SessionState, SqlPolicy};
+use rusqlite::{OpenFlags, Statement, TransactionState};
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
@@ -45,6 +47,7 @@ pub(crate) struct Handle {
     pub(crate) grouped: bool,
     /// What it keeps for the feed of changes, if somebody listens to it.
     pub(crate) hearing: Option<Hearing>,
+    facts: RefCell<Facts>,
 }
 
 /// How long a write-ahead log is.
@@ -122,13 +125,75 @@ impl Handle {
             noted: Cell::default(),
             grouped: false,
             hearing: None,
+            facts: RefCell::new(Facts::new(config.statement_cache)),
         })
     }
 
     /// Works for `control` from now on, and when others wait for it, no longer than their patience.
     pub(crate) fn attend(&mut self, control: &Arc<Control>, patience: Option<Instant>) {
         self.control = control.clone();
+        self.watch.set_in_place(false);
         self.watch.attend(control, patience);
+    }
+
+    /// Works for `control` from now on, on a thread that must not be kept.
+    pub(crate) fn attend_in_place(&mut self, control: &Arc<Control>) {
+        self.attend(control, None);
+        self.watch.set_in_place(true);
+    }
+
+    /// Whether what ran in place had to stop because it ran over; it runs in place no more.
+    pub(crate) fn ran_over(&self) -> bool {
+        let over = self.watch.ran_over();
+        self.watch.set_in_place(false);
+        over
+    }
+
+    /// Whether what runs now runs in place.
+    pub(crate) fn runs_in_place(&self) -> bool {
+        self.watch.is_in_place()
+    }
+
+    /// Whether it knows `sql` as short.
+    pub(crate) fn knows_as_short(&self, sql: &str) -> bool {
+        self.facts.borrow().is_short(sql)
+    }
+
+    /// Notes what `sql` took, which only reads.
+    pub(crate) fn learn(&self, sql: &str, took: Took) {
+        self.facts.borrow_mut().learn(sql, took);
+    }
+
+    /// Notes that `sql` was taken for short and was not.
+    pub(crate) fn distrust(&self, sql: &str) {
+        self.facts.borrow_mut().distrust(sql);
+    }
+
+    /// Forgets what it knows of `sql`.
+    pub(crate) fn forget(&self, sql: &str) {
+        self.facts.borrow_mut().forget(sql);
+    }
+
+    /// Forgets what it knows of `sql` if that was compiled since [`Handle::listen`]: nobody has looked at it.
+    pub(crate) fn forget_if_compiled(&self, sql: &str) {
+        if self.gatekeeper.heard().compiled {
+            self.forget(sql);
+        }
+    }
+
+    /// What is heard of compiling from now on is of the next statement.
+    pub(crate) fn listen(&self) {
+        self.gatekeeper.heard();
+    }
+
+    /// The columns of `statement`, which is the text `sql` as compiled since [`Handle::listen`], or cached.
+    pub(crate) fn columns(&self, sql: &Arc<str>, statement: &Statement<'_>) -> Option<Arc<[Column]>> {
+        let count = statement.column_count();
+        if count == 0 {
+            return None;
+        }
+        let look = || describe_columns(statement).collect();
+        Some(self.facts.borrow_mut().columns(sql, self.gatekeeper.heard(), (count, look)))
     }
 
     /// Works for nobody from now on: its session goes on, and what it holds is no more told from

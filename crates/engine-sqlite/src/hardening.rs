@@ -97,7 +97,7 @@ fn callbacks(
         if tries == 0 {
             since = Instant::now();
         }
-        if at_lock.must_stop() || patience <= since.elapsed() {
+        if at_lock.must_not_wait() || at_lock.must_stop() || patience <= since.elapsed() {
             return false;
         }
         let nap = Duration::from_millis(u64::try_from(tries).unwrap_or(0) + 1);

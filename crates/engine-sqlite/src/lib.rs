@@ -1,8 +1,8 @@
 //! L2, SQLite behind the engine port: one file (or one block of memory) per database.
 //!
 //! SQL is foreign: every connection is hardened before it sees any (`hardening`, `authorizer`).
-//! All of SQLite's work is done by the threads of one [`Executor`], shared by all databases; an
-//! open database costs no thread, no task and no timer. Backups and restores have one thread of
+//! SQLite's work is done by the threads of one [`Executor`], shared by all databases, but for reads that
+//! are known to be short (`in_place`); an open database costs no thread, no task and no timer. Backups and restores have one thread of
 //! their own, so that none of them takes one from SQL.
 //!
 //! A session has a connection of SQLite's only while it works, or while the connection holds
@@ -21,6 +21,7 @@ mod database;
 mod engine;
 mod errors;
 mod executor;
+mod facts;
 mod feed;
 mod files;
 mod functions;
@@ -29,6 +30,7 @@ pub mod fuzzing;
 mod group;
 mod handle;
 mod hardening;
+mod in_place;
 mod job;
 mod log;
 mod names;
@@ -40,6 +42,7 @@ mod quota;
 mod restore;
 mod spent;
 mod text;
+mod trust;
 mod turn;
 mod watch;
 

@@ -45,7 +45,7 @@ struct State {
 pub(crate) struct Inside<'a>(&'a Log);
 
 /// The gate is shut until this is dropped.
-struct Shut<'a>(&'a Log);
+pub(crate) struct Shut<'a>(&'a Log);
 
 // === impl Log ===
 
@@ -65,6 +65,16 @@ impl Log {
         }
         state.inside += 1;
         Inside(self)
+    }
+
+    /// Goes in if the gate is open.
+    pub(crate) fn enter_now(&self) -> Option<Inside<'_>> {
+        let mut state = self.lock();
+        if state.shut {
+            return None;
+        }
+        state.inside += 1;
+        Some(Inside(self))
     }
 
     /// Whether the log has grown so long that a gap is due, asked by one who has written.
@@ -98,7 +108,7 @@ impl Log {
     }
 
     /// Shuts the gate and waits until nobody is inside, or gives up.
-    fn shut(&self, gap: Duration) -> Option<Shut<'_>> {
+    pub(crate) fn shut(&self, gap: Duration) -> Option<Shut<'_>> {
         let until = Instant::now() + gap;
         let mut state = self.lock();
         state.shut = true;

@@ -1,6 +1,6 @@
 //! Rows on their way out: cut into chunks, counted against the limits.
-use crate::control::Control;
 use crate::errors::translate;
+use crate::handle::Handle;
 use crate::job::Done;
 use crate::perform::Halt;
 use crate::pipe::Writer;
@@ -24,7 +24,8 @@ pub(crate) struct Output<'a> {
     options: &'a Options,
     /// Where chunks go before the last; without it there must be but one.
     pipe: Option<&'a Writer<Done>>,
-    control: &'a Control,
+    handle: &'a Handle,
+    sql: &'a Arc<str>,
     columns: Option<Arc<[Column]>>,
     batch: Batch,
     /// Whether a row was seen; from then on the columns are known.
@@ -36,11 +37,17 @@ pub(crate) struct Output<'a> {
 // === impl Output ===
 
 impl<'a> Output<'a> {
-    pub(crate) fn new(options: &'a Options, pipe: Option<&'a Writer<Done>>, control: &'a Control) -> Self {
+    /// For the rows of `sql`, which `handle` has compiled.
+    pub(crate) fn new(
+        (handle, sql): (&'a Handle, &'a Arc<str>),
+        options: &'a Options,
+        pipe: Option<&'a Writer<Done>>,
+    ) -> Self {
         Self {
             options,
             pipe,
-            control,
+            handle,
+            sql,
             columns: None,
             batch: Batch::default(),
             begun: false,
@@ -55,7 +62,7 @@ impl<'a> Output<'a> {
             // Only now are the columns certain: a statement compiled before the schema changed
             // is compiled anew at its first step.
             self.begun = true;
-            self.columns = columns(row.as_ref());
+            self.columns = self.handle.columns(self.sql, row.as_ref());
             self.batch = Batch::new(row.as_ref().column_count());
         }
         if CHUNK_ROWS <= self.batch.len() || CHUNK_BYTES <= self.batch.size() {
@@ -76,15 +83,15 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
-    /// How many rows there were.
-    pub(crate) fn rows(&self) -> u64 {
-        self.rows
+    /// How many rows there were, and about how many bytes.
+    pub(crate) fn taken(&self) -> (u64, u64) {
+        (self.rows, self.bytes)
     }
 
     /// The last chunk.
     pub(crate) fn finish(mut self, statement: &Statement<'_>, outcome: Outcome) -> Chunk {
         if !self.begun {
-            self.columns = columns(statement);
+            self.columns = self.handle.columns(self.sql, statement);
             self.batch = Batch::new(statement.column_count());
         }
         Chunk { columns: self.columns, rows: self.batch, outcome: Some(outcome) }
@@ -123,15 +130,11 @@ impl<'a> Output<'a> {
         let next = Batch::new(self.batch.columns());
         let rows = std::mem::replace(&mut self.batch, next);
         let chunk = Chunk { columns: self.columns.take(), rows, outcome: None };
-        if pipe.send(chunk, || self.control.stop().is_some()) {
+        if pipe.send(chunk, || self.handle.control.stop().is_some()) {
             return Ok(());
         }
-        Err(self.control.stop().map_or(EngineError::Cancelled, EngineError::from).into())
+        Err(self.handle.control.stop().map_or(EngineError::Cancelled, EngineError::from).into())
     }
-}
-
-fn columns(statement: &Statement<'_>) -> Option<Arc<[Column]>> {
-    (0 < statement.column_count()).then(|| describe_columns(statement).collect())
 }
 
 /// The columns of what a statement yields.

@@ -1,16 +1,20 @@
 //! What a request does on a connection, from first to last row. Blocks.
 use crate::bind::bind;
 use crate::errors::interpret;
+use crate::facts::Took;
 use crate::handle::Handle;
 use crate::job::Done;
 use crate::output::{Output, describe_columns};
 use crate::pipe::Writer;
 use crate::text::{acts_when_compiled, counts_changes, is_blank};
+use crate::trust::busy;
 use rowhouse_engine::{Chunk, Description, EngineError, Misuse, Options, Outcome, SqlPolicy};
 use rowhouse_types::{Arguments, Request};
 use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::{Batch, CachedStatement, Statement, StatementStatus};
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::time::Duration;
 
 /// Why a request goes no further.
 #[derive(Debug)]
@@ -85,7 +89,7 @@ pub(crate) fn describe(handle: &mut Handle, sql: &str, options: &Options) -> Res
 
 fn execute(
     handle: &Handle,
-    sql: &str,
+    sql: &Arc<str>,
     arguments: &Arguments,
     options: &Options,
     pipe: Option<&Writer<Done>>,
@@ -103,26 +107,38 @@ fn execute(
     if writes {
         may_write(options.policy)?;
         take_turn(handle)?;
-        handle.heed_quota(|| sql.to_owned())?;
+        handle.heed_quota(|| (**sql).to_owned())?;
     }
     bind(&mut statement, arguments).map_err(|error| Halt::Failed(error.into_engine_error()))?;
-    let output = Output::new(options, pipe, &handle.control);
+    let output = Output::new((handle, sql), options, pipe);
     // A statement that writes and yields rows has written before its first row: it takes effect
     // only once its last row is out.
     let all_or_none = writes && statement.column_count() > 0 && matches!(statement, Prepared::Cached(_));
-    if all_or_none {
+    let streamed = if all_or_none {
         atomically(handle, || stream(handle, &mut statement, sql, output))
     } else {
         stream(handle, &mut statement, sql, output)
+    };
+    if matches!(statement, Prepared::Once(_)) {
+        // Nothing of it is kept, and nothing is to be known of it.
+        handle.forget(sql);
     }
+    if streamed.is_err() {
+        // What was counted is not the next one's, and perhaps nobody has seen how it was compiled.
+        take_counts(&statement);
+        handle.forget_if_compiled(sql);
+    }
+    streamed
 }
 
 fn stream(
     handle: &Handle,
     statement: &mut Statement<'_>,
-    sql: &str,
+    sql: &Arc<str>,
     mut output: Output<'_>,
 ) -> Result<Chunk, Halt> {
+    // Where it runs in place somebody else looks how long it takes, whichever way.
+    let began = (!handle.runs_in_place()).then(busy);
     let mut rows = statement.raw_query();
     while let Some(row) = rows.next().map_err(|error| interpret(&error, &handle.control))? {
         output.push(row)?;
@@ -131,15 +147,22 @@ fn stream(
     let changed = handle.connection.changes();
     let mut outcome = outcome(handle, counts_changes(sql).then_some(changed));
     outcome.changed = changed;
-    outcome.rows_read = output.rows().max(scanned(statement));
-    Ok(output.finish(statement, outcome))
+    let ((rows, bytes), (scanned, steps)) = (output.taken(), take_counts(statement));
+    outcome.rows_read = rows.max(scanned);
+    let chunk = output.finish(statement, outcome);
+    if statement.readonly() {
+        let time = began.map_or(Duration::ZERO, |began| busy().saturating_sub(began));
+        handle.learn(sql, Took { steps, rows, bytes, time });
+    }
+    Ok(chunk)
 }
 
-/// The rows of tables it has stepped over since it was asked last.
-fn scanned(statement: &Statement<'_>) -> u64 {
-    let steps = statement.reset_status(StatementStatus::FullscanStep);
+/// The rows of tables it has stepped over since it was asked last, and the steps of SQLite's machine.
+fn take_counts(statement: &Statement<'_>) -> (u64, u32) {
+    let scanned = statement.reset_status(StatementStatus::FullscanStep);
+    let steps = statement.reset_status(StatementStatus::VmStep).unsigned_abs();
     // The first row of a scan is no step to SQLite.
-    if steps == 0 { 0 } else { u64::from(steps.unsigned_abs()) + 1 }
+    (if scanned == 0 { 0 } else { u64::from(scanned.unsigned_abs()) + 1 }, steps)
 }
 
 fn repeat(handle: &Handle, sql: &str, sets: &[Arguments], policy: SqlPolicy) -> Result<Chunk, Halt> {
@@ -164,12 +187,14 @@ fn repeat(handle: &Handle, sql: &str, sets: &[Arguments], policy: SqlPolicy) -> 
         }
         Ok(affected)
     };
-    let affected =
-        if handle.grouped || handle.connection.is_autocommit() { atomically(handle, all) } else { all() }?;
+    let done =
+        if handle.grouped || handle.connection.is_autocommit() { atomically(handle, all) } else { all() };
+    handle.forget_if_compiled(sql);
+    let affected = done?;
     let mut last = last(handle, counts.then_some(affected));
     if let Some(outcome) = &mut last.outcome {
         outcome.changed = affected;
-        outcome.rows_read = scanned(&statement);
+        outcome.rows_read = take_counts(&statement).0;
     }
     Ok(last)
 }
@@ -199,7 +224,7 @@ fn sequence(handle: &Handle, sql: &str, policy: SqlPolicy) -> Result<Chunk, Halt
             handle.heed_quota(|| statement.expanded_sql().unwrap_or_default())?;
         }
         exhaust(handle, &mut statement)?;
-        read += scanned(&statement);
+        read += take_counts(&statement).0;
         drop(statement);
         handle.report();
     }
@@ -239,6 +264,7 @@ fn atomically<T>(handle: &Handle, work: impl FnOnce() -> Result<T, Halt>) -> Res
 
 fn prepare<'c>(handle: &'c Handle, sql: &str) -> Result<Prepared<'c>, Halt> {
     let connection = &handle.connection;
+    handle.listen();
     let prepared = if acts_when_compiled(sql) {
         connection.prepare(sql).map(Prepared::Once)
     } else {

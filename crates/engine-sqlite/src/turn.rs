@@ -93,6 +93,16 @@ impl<G> Turns<G> {
         Ok(Asked::Later(Queued { turns: self.0.clone(), ticket, granted }))
     }
 
+    /// Takes the turn if it is free.
+    pub(crate) fn take_free(&self) -> Option<Turn<G>> {
+        let mut state = lock(&self.0);
+        if state.closed || state.taken {
+            return None;
+        }
+        state.taken = true;
+        Some(Turn(Some(self.0.clone())))
+    }
+
     /// Whether somebody waits to be served.
     pub(crate) fn has_guests(&self) -> bool {
         lock(&self.0).queue.first_key_value().is_some_and(|(_, waiting)| waiting.guest.is_some())

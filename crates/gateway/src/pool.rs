@@ -149,6 +149,28 @@ impl Pool {
         lease: Lease,
         deadline: Option<Instant>,
     ) -> Result<Session, AcquireError> {
+        let (permit, idle) = self.take_now();
+        let (permit, connection) = match (permit, idle) {
+            // As a rule nothing has to be waited for, nor a clock to be looked at.
+            (Some(permit), Some(idle)) => (permit, idle.connection),
+            (permit, _none) => self.wait(permit, deadline).await?,
+        };
+        Ok(Session { pool: self.clone(), loan: Some(Loan { connection, permit, lease }) })
+    }
+
+    /// A permit and an idle connection, as far as there are any.
+    fn take_now(&self) -> (Option<Permit>, Option<Idle>) {
+        let permit = self.shared.limiter.try_acquire();
+        let idle = permit.as_ref().and_then(|_| self.idle().pop());
+        (permit, idle)
+    }
+
+    /// Waits for a permit, unless it has one, and for a connection.
+    async fn wait(
+        &self,
+        permit: Option<Permit>,
+        deadline: Option<Instant>,
+    ) -> Result<(Permit, Box<dyn Connection>), AcquireError> {
         let now = || tokio::time::Instant::now().into_std();
         let started = now();
         let latest = started + self.shared.book.all().acquire_timeout;
@@ -157,7 +179,10 @@ impl Pool {
             waited: now().saturating_duration_since(started),
             limit: self.status().limit.get(),
         };
-        let permit = self.permit(until).await?.ok_or_else(late)?;
+        let permit = match permit {
+            Some(permit) => permit,
+            None => self.permit(until).await?.ok_or_else(late)?,
+        };
         let idle = self.idle().pop();
         let connection = match idle {
             Some(idle) => idle.connection,
@@ -166,7 +191,7 @@ impl Pool {
                 connecting.await.map_err(|_elapsed| late())?.map_err(AcquireError::Connect)?
             }
         };
-        Ok(Session { pool: self.clone(), loan: Some(Loan { connection, permit, lease }) })
+        Ok((permit, connection))
     }
 
     /// A permit, or `None` if none came free in time.

@@ -1,0 +1,179 @@
+//! Whether a database's short reads are run where they are asked for.
+//!
+//! Who runs there is not interrupted while one instruction of SQLite's works, however long. So whoever
+//! has kept such a thread busy for longer than a read may is not let on it again for a while, and for
+//! twice as long each time: what all its reads together keep of that thread stays a small part of the
+//! time. What counts is the time of the processor: on a busy machine a thread rests in the middle of a
+//! read, which is not the read's fault. To ask for that time costs as much as a short read itself, so
+//! only those are timed whose database has kept a thread for long a moment ago.
+use rustix::time::{ClockId, clock_gettime};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long a read may keep the thread it was asked for on, and how long it may keep it busy.
+pub(crate) const HOLD_MAX: Duration = Duration::from_millis(1);
+
+/// Times how long a thread is kept, and how long it is kept busy.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    began: Instant,
+    /// How long the thread had been at work before, if that is looked at.
+    busy: Option<Duration>,
+}
+
+/// How a thread was kept for longer than it may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TooLong {
+    /// It was at work.
+    Busy,
+    /// It waited: for a disk, or for others on a busy machine.
+    Idle,
+}
+
+/// How long a database is not trusted after the first time, and at most.
+const BAN: Duration = Duration::from_millis(100);
+const BAN_MAX: Duration = Duration::from_secs(60);
+
+/// How long a ban is remembered once it is over.
+const REMEMBERED: Duration = Duration::from_secs(60);
+
+/// How long a database's reads are timed after one that kept its thread for long.
+const TIMED: Duration = Duration::from_secs(10);
+
+/// Whether a database's short reads are run where they are asked for.
+#[derive(Debug)]
+pub(crate) struct Trust {
+    epoch: Instant,
+    /// When it is trusted again, in nanoseconds since `epoch`; 0 if it always was.
+    until: AtomicU64,
+    strikes: AtomicU32,
+    /// Until when it is timed how long it keeps a thread busy, in nanoseconds since `epoch`.
+    timed_until: AtomicU64,
+}
+
+// === impl Hold ===
+
+impl Hold {
+    /// Whether it was too long, at `now`.
+    fn end(&self, now: Instant) -> Option<TooLong> {
+        if now.duration_since(self.began) <= HOLD_MAX {
+            return None;
+        }
+        let is_busy = self.busy.is_some_and(|before| HOLD_MAX < busy().saturating_sub(before));
+        Some(if is_busy { TooLong::Busy } else { TooLong::Idle })
+    }
+}
+
+/// How long this thread has been at work since it began.
+pub(crate) fn busy() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
+// === impl Trust ===
+
+impl Trust {
+    pub(crate) fn new(now: Instant) -> Self {
+        let (until, timed_until) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { epoch: now, until, strikes: AtomicU32::new(0), timed_until }
+    }
+
+    /// Keeps a thread from `now` on; `None` if it is not trusted with one.
+    pub(crate) fn hold(&self, now: Instant) -> Option<Hold> {
+        // Of most databases nothing was ever noted.
+        let is_before = |mark: &AtomicU64| match mark.load(Ordering::Relaxed) {
+            0 => false,
+            mark => self.nanos(now) < mark,
+        };
+        if is_before(&self.until) {
+            return None;
+        }
+        Some(Hold { began: now, busy: is_before(&self.timed_until).then(busy) })
+    }
+
+    /// Keeps it no more; whether it was for too long.
+    pub(crate) fn let_go(&self, hold: &Hold) -> Option<TooLong> {
+        let now = Instant::now();
+        let too_long = hold.end(now)?;
+        if too_long == TooLong::Busy {
+            self.strike(now);
+        }
+        self.timed_until.store(self.nanos(now + TIMED), Ordering::Relaxed);
+        Some(too_long)
+    }
+
+    /// Notes that a read has kept its thread busy for too long.
+    fn strike(&self, now: Instant) {
+        let (now, until) = (self.nanos(now), self.until.load(Ordering::Relaxed));
+        let remembered = now.saturating_sub(until) < nanos(REMEMBERED);
+        let strikes = if remembered { self.strikes.load(Ordering::Relaxed).saturating_add(1) } else { 1 };
+        let ban = BAN.saturating_mul(1 << (strikes - 1).min(16)).min(BAN_MAX);
+        self.strikes.store(strikes, Ordering::Relaxed);
+        self.until.store(now.saturating_add(nanos(ban)), Ordering::Relaxed);
+    }
+
+    fn nanos(&self, at: Instant) -> u64 {
+        nanos(at.saturating_duration_since(self.epoch))
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_goes_on_is_trusted_less_and_less() {
+        let begin = Instant::now();
+        let trust = Trust::new(begin);
+        let is_trusted = |at: Instant| trust.hold(at).is_some();
+        assert!(is_trusted(begin));
+        let (mut now, mut held) = (begin, Duration::ZERO);
+        for _ in 0..20 {
+            now += HOLD_MAX;
+            held += HOLD_MAX;
+            trust.strike(now);
+            assert!(!is_trusted(now));
+            while !is_trusted(now) {
+                now += Duration::from_millis(10);
+            }
+        }
+        assert!(held * 1_000 < now - begin, "{held:?} of {:?}", now - begin);
+        trust.strike(now);
+        assert!(!is_trusted(now + BAN_MAX / 2) && is_trusted(now + BAN_MAX));
+    }
+
+    #[test]
+    fn who_waits_keeps_a_thread_and_who_works_keeps_it_busy() {
+        let begin = Instant::now();
+        let trust = Trust::new(begin);
+        let hold = trust.hold(begin).unwrap();
+        assert_eq!(hold.end(begin + HOLD_MAX), None);
+        assert_eq!(hold.end(begin + 2 * HOLD_MAX), Some(TooLong::Idle));
+        let keep_busy = |hold: &Hold| {
+            let before = busy();
+            while busy() - before <= HOLD_MAX || hold.began.elapsed() <= HOLD_MAX {}
+            trust.let_go(hold)
+        };
+        assert_eq!(keep_busy(&hold), Some(TooLong::Idle), "the first time nobody looks how");
+        let hold = trust.hold(Instant::now()).unwrap();
+        assert_eq!(keep_busy(&hold), Some(TooLong::Busy));
+        assert!(trust.hold(Instant::now()).is_none());
+    }
+
+    #[test]
+    fn a_ban_is_forgotten_after_a_while() {
+        let begin = Instant::now();
+        let trust = Trust::new(begin);
+        for _ in 0..9 {
+            trust.strike(begin);
+        }
+        let later = begin + BAN_MAX + 2 * REMEMBERED;
+        assert!(trust.hold(later).is_some());
+        trust.strike(later);
+        assert!(trust.hold(later + BAN).is_some());
+    }
+}
