@@ -97,10 +97,15 @@ impl Feed {
         if is_it { self.end() } else { None }
     }
 
+    /// Whether somebody listens.
+    pub(crate) fn is_on(&self) -> bool {
+        self.on.load(Ordering::Acquire)
+    }
+
     /// Makes a connection that has just taken the turn to write note what it writes, or note
     /// nothing. Blocks.
     pub(crate) fn attend(self: &Arc<Self>, handle: &mut Handle) {
-        if !self.on.load(Ordering::Acquire) {
+        if !self.is_on() {
             if handle.hearing.take().is_some() {
                 stop_noting(handle);
             }
