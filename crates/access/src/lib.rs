@@ -12,6 +12,7 @@
 //! | `user`, `password`, `passwords`, `backoff` | users, and how their passwords are checked |
 //! | `cache` | what was found right before |
 //! | `file` | files that decide who comes in |
+//! | `tls` | by which certificate we say who we are |
 mod access;
 mod backoff;
 mod cache;
@@ -27,6 +28,7 @@ mod passwords;
 mod scope;
 mod secret;
 mod text;
+mod tls;
 mod token;
 mod user;
 
@@ -41,5 +43,6 @@ pub use pace::Pace;
 pub use password::{NoPassword, PasswordHash};
 pub use scope::{NoScope, Scope, Scopes};
 pub use secret::{Digest, NoRandom, Secret};
+pub use tls::{Tls, TlsError};
 pub use token::{Label, NoLabel, Token, TokenError};
 pub use user::{NoUser, User, UsersError};

@@ -1,7 +1,7 @@
 //! What the listener is made of, and what it is told to do.
 use crate::operator::Operator;
-use crate::tls::Tls;
 use crate::token::Tokens;
+use rowhouse_access::Tls;
 use rowhouse_gateway::{Backups, Clients, Gateway, Journal, Roster};
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | `context`, `operator` | what it is made of, and what it asks of the program it is part of |
 //! | `listener`, `server`, `crowd`, `serve` | sockets, thread, who is connected, one connection |
-//! | `door`, `gate`, `token`, `tls` | one request: who may ask at all |
+//! | `door`, `gate`, `token` | one request: who may ask at all |
 //! | `routes`, `request`, `reply`, `handlers/` | what is asked, and what is answered |
 mod context;
 mod crowd;
@@ -25,11 +25,9 @@ mod readiness;
 mod reply;
 mod request;
 mod routes;
-mod secret_file;
 mod serve;
 mod server;
 mod shared;
-mod tls;
 mod token;
 
 pub use context::{Context, Listen, Settings};
@@ -37,9 +35,10 @@ pub use context::{Context, Listen, Settings};
 /// The most connections to management at once; each has one open file.
 pub const CONNECTIONS_MAX: usize = crowd::Crowd::MOST;
 
+/// What is spoken within TLS.
+pub const PROTOCOLS: &[&[u8]] = &[b"http/1.1"];
+
 pub use listener::BindError;
 pub use operator::{ConfigChange, Operator, OperatorError, Readiness};
-pub use secret_file::SecretError;
 pub use server::{Management, Running};
-pub use tls::{Tls, TlsError};
 pub use token::{TokenError, Tokens};

@@ -4,7 +4,7 @@ use crate::crowd::Crowd;
 use crate::door::Door;
 use crate::listener::{BindError, Sockets};
 use crate::serve::{Line, serve};
-use crate::tls::Tls;
+use rowhouse_access::Tls;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;

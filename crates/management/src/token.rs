@@ -2,7 +2,7 @@
 //!
 //! The file holds one token a line, alone or after a name and a space; `#` begins a comment. Two tokens
 //! side by side let one be exchanged for the other without a gap.
-use crate::secret_file::{SecretError, read};
+use rowhouse_access::{FileError, read_secret};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -35,7 +35,7 @@ struct Token {
 pub enum TokenError {
     /// The file cannot be had.
     #[error(transparent)]
-    File(#[from] SecretError),
+    File(#[from] FileError),
     /// A line is none.
     #[error(
         "line {line} of the token file {} is no token: write one a line, {TOKEN_MIN} to {TOKEN_MAX} printable characters, after a name and a space if you like",
@@ -102,7 +102,7 @@ impl fmt::Debug for Tokens {
 }
 
 fn tokens(file: &Path) -> Result<Vec<Token>, TokenError> {
-    let text = read(file)?;
+    let text = read_secret(file)?;
     let mut tokens = Vec::new();
     for (at, line) in text.lines().enumerate() {
         let line = line.trim();

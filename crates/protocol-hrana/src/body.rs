@@ -16,8 +16,11 @@ pub(crate) struct Body {
 
 enum Rest {
     Full(Option<Bytes>),
-    Stream(BoxStream<'static, Result<Bytes, Broken>>),
+    Stream(Bits),
 }
+
+/// What is pulled as the client reads.
+pub(crate) type Bits = BoxStream<'static, Result<Bytes, Broken>>;
 
 /// The answer cannot be given to its end: the client sees that it was cut off.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +44,20 @@ impl Body {
     /// Pulled as the client reads, and dropped when it leaves.
     pub(crate) fn stream(bits: impl Stream<Item = Result<Bytes, Broken>> + Send + 'static) -> Self {
         Self { rest: Rest::Stream(Box::pin(bits)), busy: None }
+    }
+
+    /// All of it, where it is there already; else what is pulled. With it comes what holds the request.
+    pub(crate) fn into_whole(self) -> Result<(Bytes, Option<Busy>), (Bits, Option<Busy>)> {
+        match self.rest {
+            Rest::Full(bytes) => Ok((bytes.unwrap_or_default(), self.busy)),
+            Rest::Stream(bits) => Err((bits, self.busy)),
+        }
+    }
+
+    /// The same, holding the request.
+    pub(crate) fn held(mut self, busy: Option<Busy>) -> Self {
+        self.busy = busy;
+        self
     }
 
     /// The same; if it is a stream, the request is being answered until it ends.

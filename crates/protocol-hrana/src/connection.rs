@@ -1,6 +1,7 @@
 //! One connection, from its first byte to its last.
 use crate::dispatch::answer;
 use crate::line::Line;
+use crate::patient::Patient;
 use crate::shared::Shared;
 use http::Request;
 use hyper::body::Incoming;
@@ -8,14 +9,23 @@ use hyper::rt::Executor;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use rowhouse_gateway::Guest;
+use rowhouse_gateway::{Guest, Word};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
+
+/// How long a client may take for the handshake of TLS.
+const TLS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a client that is one too many may take to ask, so that it can be told.
+const WORD: Duration = Duration::from_secs(1);
 
 /// The most headers of a request.
 const HEADERS_MAX: usize = 64;
@@ -39,14 +49,35 @@ impl<F: Future<Output: Send> + Send + 'static> Executor<F> for Tasks {
     }
 }
 
-/// Serves one connection.
-pub(crate) async fn serve(stream: TcpStream, from: SocketAddr, guest: Guest, shared: Arc<Shared>) {
+/// Serves one connection, which was admitted, or is one too many and is told so.
+pub(crate) async fn serve(
+    stream: TcpStream,
+    (from, admitted): (SocketAddr, Result<Guest, Word>),
+    shared: Arc<Shared>,
+) {
     let Ok(to) = stream.set_nodelay(true).and_then(|()| stream.local_addr()) else { return };
-    let sent_away = guest.sent_away();
-    let line = Arc::new(Line::new(from, to.ip(), guest));
+    let line = Arc::new(Line::new(from, to.ip(), admitted));
+    let timeouts = shared.context.patience.get();
+    let stream = Patient::new(stream, timeouts.write);
+    let sent_away = line.clone();
     tokio::select! {
-        () = talk(stream, line, shared) => {}
-        () = sent_away => tracing::debug!(%from, "connection ended: sent away"),
+        () = secure(stream, line, shared) => {}
+        () = sent_away.sent_away() => tracing::debug!(%from, "connection ended: sent away"),
+    }
+}
+
+/// Shakes hands, if it is encrypted, and talks.
+async fn secure(stream: Patient<TcpStream>, line: Arc<Line>, shared: Arc<Shared>) {
+    let Some(tls) = &shared.context.tls else { return Box::pin(talk(stream, line, shared)).await };
+    let handshake = TlsAcceptor::from(tls.current()).accept(stream);
+    let accepted = tokio::select! {
+        accepted = timeout(TLS_TIMEOUT.min(shared.context.patience.get().handshake), handshake) => accepted,
+        () = shared.context.drain.draining() => return,
+    };
+    match accepted {
+        Ok(Ok(stream)) => Box::pin(talk(stream, line, shared)).await,
+        Ok(Err(error)) => tracing::debug!(from = %line.from, %error, "no TLS"),
+        Err(_elapsed) => tracing::debug!(from = %line.from, "TLS took too long"),
     }
 }
 
@@ -77,7 +108,8 @@ where
         .keep_alive_interval(timeouts.idle)
         .keep_alive_timeout(timeouts.handshake);
     let mut connection = pin!(http.serve_connection_with_upgrades(TokioIo::new(stream), service));
-    let mut late = pin!(tokio::time::sleep(timeouts.handshake));
+    let patience = if identified.is_too_many() { WORD } else { timeouts.handshake };
+    let mut late = pin!(tokio::time::sleep(patience));
     let mut draining = pin!(shared.context.drain.draining());
     let (mut is_early, mut serves) = (true, true);
     loop {

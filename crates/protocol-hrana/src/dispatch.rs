@@ -1,6 +1,7 @@
 //! From a request's head to who answers it: nothing is opened, and no body read, before it is known who asks
 //! and that they may.
 use crate::call::{Answer, Call};
+use crate::compress;
 use crate::endpoint::{Endpoint, is_probe, wants_socket};
 use crate::error::{Fault, Form};
 use crate::gate;
@@ -18,6 +19,9 @@ use std::sync::Arc;
 /// Answers one request.
 pub(crate) async fn answer(shared: Arc<Shared>, line: Arc<Line>, request: Request<Incoming>) -> Answer {
     let (head, body) = request.into_parts();
+    if let Err(fault) = line.enter(&shared.context.clients).await {
+        return fault.response(Form::of(&head));
+    }
     let is_required = shared.context.access.is_required();
     if let Some(answer) = page::serve(&head, &shared) {
         // Where nobody has to say who they are, a whole request says all there is to say.
@@ -31,6 +35,7 @@ pub(crate) async fn answer(shared: Arc<Shared>, line: Arc<Line>, request: Reques
         Ok(page) => page,
         Err(fault) => return fault.response(Form::of(&head)),
     };
+    let compresses = shared.context.settings.compression && compress::takes_gzip(&head.headers);
     let mut answer = match checked(&shared, is_required, &line, &head) {
         Some(answer) => answer,
         None => {
@@ -41,6 +46,9 @@ pub(crate) async fn answer(shared: Arc<Shared>, line: Arc<Line>, request: Reques
             }
         }
     };
+    if compresses {
+        answer = compress::gzip(answer);
+    }
     if let Some(page) = page {
         page.let_read(answer.headers_mut());
     }

@@ -130,6 +130,10 @@ impl Fault {
             StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE => {
                 headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
+            // It has no permit to stay with.
+            _ if self.code == ErrorCode::ClientLimitReached => {
+                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
             _ => {}
         }
         response

@@ -11,11 +11,13 @@
 //! | `dispatch`, `gate`, `endpoint`, `call` | from a request's head to who answers it |
 //! | `intake`, `body`, `error`, `page` | a request's body; an answer's; what went wrong; what needs no database |
 //! | `stream/` | what a stream of Hrana's does, whatever it is spoken over |
+//! | `patient`, `compress` | writing to a client that may not read; answers that are compressed |
 //! | `hrana/`, `socket/`, `query/`, `live/` | the endpoints |
 #![expect(dead_code, reason = "the endpoints use it, one after the other")]
 
 mod body;
 mod call;
+mod compress;
 mod connection;
 mod dispatch;
 mod endpoint;
@@ -27,10 +29,14 @@ mod line;
 mod listener;
 mod live;
 mod page;
+mod patient;
 mod query;
 mod shared;
 mod socket;
 mod stream;
+
+/// What is spoken within TLS, the preferred first.
+pub const PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];
 
 pub use gate::Origins;
 pub use listener::{BindError, Listener};

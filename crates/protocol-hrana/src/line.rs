@@ -3,11 +3,14 @@
 //! The permit is given back when the last who holds the line lets go of it: the connection, and what it was
 //! upgraded to.
 use crate::error::Fault;
+use crate::listener::PROTOCOL;
 use rowhouse_access::Identity;
-use rowhouse_gateway::{Client, Gateway, Guest, Place, Principal};
+use rowhouse_gateway::{Client, Clients, Gateway, Guest, Place, Principal, Word};
 use rowhouse_types::{ErrorCode, Target};
+use std::mem;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use tokio::sync::SetOnce;
 
 /// One connection.
 #[derive(Debug)]
@@ -16,11 +19,23 @@ pub(crate) struct Line {
     pub(crate) from: SocketAddr,
     /// The address that was called.
     pub(crate) to: IpAddr,
-    /// Until the client has said who it is.
-    guest: Mutex<Option<Guest>>,
+    standing: Mutex<Standing>,
+    /// Set once it has a permit.
+    entered: SetOnce<()>,
     place: OnceLock<Place>,
     /// The gateway's client of who said first who it is.
     first: OnceLock<(Option<Arc<str>>, Arc<Client>)>,
+}
+
+/// What a connection has, until its client has said who it is.
+#[derive(Debug)]
+enum Standing {
+    /// The right to be told that it is one too many.
+    Word(Word),
+    /// A permit.
+    Guest(Guest),
+    /// Neither any more: it has a place, or has to leave.
+    Other,
 }
 
 /// A request that is being answered, as told to operators. It has ended when this is dropped.
@@ -30,8 +45,72 @@ pub(crate) struct Busy(Arc<Line>);
 // === impl Line ===
 
 impl Line {
-    pub(crate) fn new(from: SocketAddr, to: IpAddr, guest: Guest) -> Self {
-        Self { from, to, guest: Mutex::new(Some(guest)), place: OnceLock::new(), first: OnceLock::new() }
+    /// One that was admitted, or that is one too many and may be told so.
+    pub(crate) fn new(from: SocketAddr, to: IpAddr, admitted: Result<Guest, Word>) -> Self {
+        let entered = if admitted.is_ok() { SetOnce::new_with(Some(())) } else { SetOnce::new() };
+        let standing = Mutex::new(admitted.map_or_else(Standing::Word, Standing::Guest));
+        Self { from, to, standing, entered, place: OnceLock::new(), first: OnceLock::new() }
+    }
+
+    /// Makes sure that it has a permit: one that was refused gets one that has come free since.
+    ///
+    /// # Errors
+    ///
+    /// When none has.
+    pub(crate) async fn enter(&self, clients: &Clients) -> Result<(), Fault> {
+        if self.entered.initialized() {
+            return Ok(());
+        }
+        // Taken out while it is waited: of two requests beside each other one is told what the other was not.
+        let standing = mem::replace(&mut *self.standing(), Standing::Other);
+        let word = match standing {
+            Standing::Word(word) => word,
+            // One beside it is asking, or it has entered just now.
+            other => {
+                let has_entered = matches!(other, Standing::Guest(_)) || self.is_identified();
+                *self.standing() = other;
+                return match has_entered {
+                    true => Ok(()),
+                    false => Err(Fault::new(ErrorCode::ClientLimitReached, "the client limit is reached")),
+                };
+            }
+        };
+        match clients.admit_after_all(PROTOCOL, self.from, &word).await {
+            Ok(guest) => {
+                *self.standing() = Standing::Guest(guest);
+                // Once: there was one word.
+                self.entered.set(()).unwrap_or_default();
+                Ok(())
+            }
+            Err(full) => {
+                *self.standing() = Standing::Word(word);
+                Err(Fault::from(&full))
+            }
+        }
+    }
+
+    /// Resolves when it has to leave: for a newcomer, or because an operator closes it.
+    pub(crate) fn sent_away(self: &Arc<Self>) -> impl Future<Output = ()> + Send + use<> {
+        let line = self.clone();
+        async move {
+            line.entered.wait().await;
+            let sent_away = match (&*line.standing(), line.place.get()) {
+                (Standing::Guest(guest), _) => guest.sent_away(),
+                (_, Some(place)) => place.ended(),
+                // It is leaving already.
+                (_, None) => return,
+            };
+            sent_away.await;
+        }
+    }
+
+    /// Whether it is one too many, and was not let in after all.
+    pub(crate) fn is_too_many(&self) -> bool {
+        !self.entered.initialized()
+    }
+
+    fn standing(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether it has said who it is.
@@ -48,9 +127,9 @@ impl Line {
         if self.is_identified() {
             return Ok(());
         }
-        let guest = self.guest.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut standing = self.standing();
         // Beside it, another request may have been the first.
-        let Some(guest) = guest else { return Ok(()) };
+        let Standing::Guest(guest) = mem::replace(&mut *standing, Standing::Other) else { return Ok(()) };
         let who = identity.who.as_deref().map(ToOwned::to_owned);
         let place = guest.identify(who).ok_or_else(|| {
             let message = "the connection was closed for another: too many had not said who they are";
@@ -58,25 +137,8 @@ impl Line {
         })?;
         // Once: there was one guest.
         self.place.set(place).unwrap_or_default();
+        drop(standing);
         Ok(())
-    }
-
-    /// Resolves when it has to leave, whether it has said who it is or not.
-    pub(crate) fn sent_away(&self) -> impl Future<Output = ()> + Send + use<> {
-        let guest = self.guest.lock().unwrap_or_else(PoisonError::into_inner);
-        let away = match (&*guest, self.place.get()) {
-            (Some(guest), _) => Some(guest.sent_away()),
-            (None, place) => place.map(Place::ended),
-        };
-        drop(guest);
-        async move {
-            // Neither is there only while it is being let in, or turned away.
-            if let Some(away) = away {
-                away.await;
-            } else {
-                std::future::pending::<()>().await;
-            }
-        }
     }
 
     /// The gateway's client that asks in the name of this identity from here.

@@ -1,6 +1,7 @@
 //! The listening socket: accepts connections within the limits, until drained.
 use crate::connection;
 use crate::shared::{Context, Shared};
+use rowhouse_gateway::ClientsFull;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -82,8 +83,12 @@ impl Listener {
                 return tokio::time::sleep(PAUSE).await;
             }
         };
-        if let Ok(guest) = shared.context.clients.admit(PROTOCOL, from).await {
-            let _task = shared.spawn(connection::serve(stream, from, guest, shared.clone()));
-        }
+        let admitted = match shared.context.clients.admit(PROTOCOL, from).await {
+            Ok(guest) => Ok(guest),
+            Err(ClientsFull { word: Some(word), .. }) => Err(word),
+            // As many as may be are being told.
+            Err(ClientsFull { word: None, .. }) => return,
+        };
+        let _task = shared.spawn(connection::serve(stream, (from, admitted), shared.clone()));
     }
 }

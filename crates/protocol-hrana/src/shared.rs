@@ -1,7 +1,7 @@
 //! What all connections share.
 use crate::gate::{Gate, Origins};
 use crate::hrana::Streams;
-use rowhouse_access::{Access, AuthError, Credentials, Identity};
+use rowhouse_access::{Access, AuthError, Credentials, Identity, Tls};
 use rowhouse_engine::SqlPolicy;
 use rowhouse_gateway::routing::Router;
 use rowhouse_gateway::{Clients, Event, Gateway};
@@ -28,6 +28,8 @@ pub struct Context {
     pub access: Access,
     /// Which database a request is for.
     pub router: Router,
+    /// How it is encrypted, if it is.
+    pub tls: Option<Tls>,
     /// How connections are served.
     pub settings: Settings,
     /// How long they may take.
@@ -41,6 +43,8 @@ pub struct Settings {
     pub policy: SqlPolicy,
     /// The most bytes of a request, both packed and inflated.
     pub max_request_bytes: usize,
+    /// Whether answers are compressed for clients that take it.
+    pub compression: bool,
     /// The names under which it may be called on loopback where nobody has to say who they are, beside
     /// localhost, addresses and the router's domains.
     pub allowed_hosts: Vec<String>,

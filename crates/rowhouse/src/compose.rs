@@ -4,7 +4,7 @@ use crate::life::{Effects, LogLevel};
 use crate::observe::Everybody;
 use crate::state::Kept;
 use crate::worker;
-use rowhouse_access::{Access, AccessError};
+use rowhouse_access::{Access, AccessError, Tls};
 use rowhouse_engine::Engine;
 use rowhouse_engine_sqlite::{Config as SqliteConfig, Executor, ExecutorConfig, Limits, SqliteEngine};
 use rowhouse_engine_worker::WorkerEngine;
@@ -228,9 +228,9 @@ pub(crate) fn http_timeouts(config: &Config) -> hrana::Timeouts {
 
 /// What HTTP clients are served with.
 pub(crate) fn http(
-    config: &Config,
-    http: &Http,
+    (config, http): (&Config, &Http),
     composed: &Composed,
+    tls: Option<Tls>,
     (drain, abort): (&Drain, &CancellationToken),
 ) -> hrana::Context {
     hrana::Context {
@@ -240,9 +240,11 @@ pub(crate) fn http(
         clients: composed.clients.clone(),
         access: composed.roster.access().clone(),
         router: config.router.clone(),
+        tls,
         patience: composed.http_patience.clone(),
         settings: hrana::Settings {
             policy: http.policy,
+            compression: http.compression,
             allowed_hosts: http.allowed_hosts.clone(),
             allowed_origins: http.allowed_origins.clone(),
             max_request_bytes: config.max_request_bytes,

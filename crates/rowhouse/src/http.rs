@@ -1,7 +1,7 @@
 //! HTTP of a server: bound with its other sockets, served like them.
 use crate::config::Http as Config;
-use rowhouse_access::Access;
-use rowhouse_protocol_hrana::{BindError, Listener};
+use rowhouse_access::{Access, Tls, TlsError};
+use rowhouse_protocol_hrana::{BindError, Listener, PROTOCOLS};
 use std::io;
 use std::net::SocketAddr;
 
@@ -27,6 +27,9 @@ pub(crate) fn exposure(
     }
     let mut warnings = Vec::new();
     match (access.is_required(), config.allow_anonymous) {
+        (true, _) if config.tls.is_none() => warnings.push(format!(
+            "HTTP on {address} is reachable from other machines, without encryption: consider http_tls_cert and http_tls_key"
+        )),
         (true, _) => {}
         (false, true) => warnings.push(format!(
             "HTTP on {address} is reachable from other machines, and serves whoever comes (allow_anonymous)"
@@ -34,6 +37,12 @@ pub(crate) fn exposure(
         (false, false) => return Err(Exposed(address)),
     }
     Ok(warnings)
+}
+
+/// The certificate that the configuration names, if it names one.
+pub(crate) fn tls(config: Option<&Config>) -> Result<Option<Tls>, TlsError> {
+    let files = config.and_then(|config| config.tls.as_ref());
+    files.map(|(certificate, key)| Tls::load(certificate, key, PROTOCOLS)).transpose()
 }
 
 /// Binds what the configuration says. Needs a Tokio runtime with I/O.

@@ -1,7 +1,7 @@
 //! Management of a server: bound with its other sockets, started before clients are let in, stopped last.
 use crate::config::Management as Config;
-use rowhouse_access::{Access, AccessError};
-use rowhouse_management::{BindError, Management, Settings, Tls, TlsError, TokenError, Tokens};
+use rowhouse_access::{Access, AccessError, Tls, TlsError};
+use rowhouse_management::{BindError, Management, PROTOCOLS, Settings, TokenError, Tokens};
 use std::io;
 
 /// Why a server cannot be managed over HTTP.
@@ -30,6 +30,7 @@ pub(crate) struct Secrets {
     tokens: Option<Tokens>,
     tls: Option<Tls>,
     access: Option<Access>,
+    http_tls: Option<Tls>,
 }
 
 /// Binds what the configuration says. Needs a Tokio runtime with I/O.
@@ -41,7 +42,8 @@ pub(crate) fn bind(
 ) -> Result<(Option<Management>, Secrets), ManagementError> {
     let Some(config) = config else { return Ok((None, Secrets::default())) };
     let tokens = config.token_file.as_ref().map(Tokens::load).transpose()?;
-    let tls = config.tls.as_ref().map(|(certificate, key)| Tls::load(certificate, key)).transpose()?;
+    let tls =
+        config.tls.as_ref().map(|(certificate, key)| Tls::load(certificate, key, PROTOCOLS)).transpose()?;
     let settings = Settings {
         listen: config.listen,
         service_name: config.service_name.clone(),
@@ -59,7 +61,7 @@ pub(crate) fn bind(
         }
         Err(error) => return Err(error.into()),
     };
-    Ok((bound, Secrets { tokens, tls, access: None }))
+    Ok((bound, Secrets { tokens, tls, http_tls: None, access: None }))
 }
 
 // === impl Secrets ===
@@ -70,10 +72,16 @@ impl Secrets {
         Self { access: Some(access), ..self }
     }
 
+    /// The same, and the certificate of HTTP.
+    pub(crate) fn with_http(mut self, tls: Option<Tls>) -> Self {
+        self.http_tls = tls;
+        self
+    }
+
     /// Reads the files again. What cannot be read stays as it is, and is told.
     pub(crate) fn reload(&self) -> Vec<ManagementError> {
         let tokens = self.tokens.as_ref().and_then(|tokens| tokens.reload().err());
-        let tls = self.tls.as_ref().and_then(|tls| tls.reload().err());
+        let tls = [&self.tls, &self.http_tls].into_iter().flatten().filter_map(|tls| tls.reload().err());
         let access = self.access.iter().flat_map(Access::reload);
         let managed = tokens.map(Into::into).into_iter().chain(tls.map(Into::into));
         managed.chain(access.map(Into::into)).collect()

@@ -78,6 +78,9 @@ pub enum StartError {
     /// The port of HTTP cannot be had.
     #[error(transparent)]
     Http(#[from] rowhouse_protocol_hrana::BindError),
+    /// The certificate of HTTP or its key cannot be had.
+    #[error(transparent)]
+    Tls(#[from] rowhouse_access::TlsError),
     /// Whoever comes from another machine would be served over HTTP.
     #[error(transparent)]
     Exposed(#[from] http::Exposed),
@@ -154,6 +157,7 @@ impl Server {
         }
         warnings.extend(sockets.sqlite_rx().map(|address| exposure(address, &security)).unwrap_or_default());
         let (management, secrets) = manage::bind(config.management.as_ref(), &mut warnings)?;
+        let secrets = secrets.with_http(sockets.http_tls());
         let observer = Arc::new(Everybody::default());
         let kept = Kept::open(&config, observer.clone()).await?;
         let client_limit = kept.client_limit(&config, layers.origin("client_limit")).await?;

@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::http::{self, Exposed};
 use crate::listening::Listening;
 use crate::server::StartError;
-use rowhouse_access::Access;
+use rowhouse_access::{Access, Tls};
 use rowhouse_protocol_hrana as hrana;
 use rowhouse_protocol_sqlite_rx as sqlite_rx;
 use rowhouse_sync::Drain;
@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 pub(crate) struct Sockets {
     sqlite_rx: Option<sqlite_rx::Listener>,
     http: Option<hrana::Listener>,
+    http_tls: Option<Tls>,
 }
 
 impl Sockets {
@@ -31,15 +32,23 @@ impl Sockets {
             }
             Err(error) => return Err(error.into()),
         };
-        Ok(Self { sqlite_rx, http: http::bind(config.http.as_ref(), warnings)? })
+        let http_tls = http::tls(config.http.as_ref())?;
+        Ok(Self { sqlite_rx, http: http::bind(config.http.as_ref(), warnings)?, http_tls })
     }
 
     /// What is served where.
     pub(crate) fn listening(&self) -> Vec<Listening> {
         let of = |protocol, scheme, address| Listening { protocol, scheme, address };
         let sqlite_rx = self.sqlite_rx().map(|address| of("sqlite_rx", "tcp", address));
-        let http = self.http.as_ref().map(|socket| of(Listening::HTTP, "http", socket.address()));
+        let http = self.http.as_ref().map(|socket| {
+            of(Listening::HTTP, if self.http_tls.is_some() { "https" } else { "http" }, socket.address())
+        });
         sqlite_rx.into_iter().chain(http).collect()
+    }
+
+    /// How HTTP is encrypted, if it is.
+    pub(crate) fn http_tls(&self) -> Option<Tls> {
+        self.http_tls.clone()
     }
 
     /// Where sqlite_rx is served, if it is.
@@ -67,7 +76,8 @@ impl Sockets {
             tasks.spawn(socket.serve(compose::sqlite_rx(config, composed, security.clone(), stop)));
         }
         if let (Some(socket), Some(plan)) = (self.http, &config.http) {
-            tasks.spawn(socket.serve(compose::http(config, plan, composed, stop)));
+            let context = compose::http((config, plan), composed, self.http_tls, stop);
+            tasks.spawn(socket.serve(context));
         }
     }
 }

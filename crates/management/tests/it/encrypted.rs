@@ -1,6 +1,7 @@
 //! Management over TLS.
 use super::support::{Answer, Managed, plain, request};
-use rowhouse_management::{Settings, Tls};
+use rowhouse_access::Tls;
+use rowhouse_management::{PROTOCOLS, Settings};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use std::os::unix::fs::PermissionsExt as _;
@@ -39,7 +40,7 @@ async fn it_is_served_encrypted_and_the_certificate_is_exchanged_while_it_runs()
     let directory = tempfile::tempdir().expect("a directory");
     let (certificate, key) = (directory.path().join("cert.pem"), directory.path().join("key.pem"));
     let first = certify(directory.path());
-    let tls = Tls::load(&certificate, &key).expect("they go together");
+    let tls = Tls::load(&certificate, &key, PROTOCOLS).expect("they go together");
     let settings = Settings { tls: Some(tls.clone()), ..plain() };
     let managed = Managed::with(settings, Handle::current()).await;
     assert!(managed.running.url().starts_with("https://127.0.0.1:"));
@@ -60,6 +61,7 @@ fn a_key_that_others_may_read_is_refused() {
     let _trust = certify(directory.path());
     let key = directory.path().join("key.pem");
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).expect("ours");
-    let error = Tls::load(directory.path().join("cert.pem"), &key).expect_err("others may read it");
+    let error =
+        Tls::load(directory.path().join("cert.pem"), &key, PROTOCOLS).expect_err("others may read it");
     assert!(error.to_string().contains("chmod 600"), "{error}");
 }

@@ -4,6 +4,7 @@ use super::layers::{Layers, Origin};
 use rowhouse_engine::SqlPolicy;
 use rowhouse_protocol_hrana::Origins;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// HTTP as configured.
@@ -19,6 +20,10 @@ pub struct Http {
     pub allowed_hosts: Vec<String>,
     /// The web pages that may ask.
     pub allowed_origins: Origins,
+    /// The files of its certificate and the certificate's key.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// Whether answers are compressed for clients that take it.
+    pub compression: bool,
     /// What SQL may do.
     pub policy: SqlPolicy,
     /// How long a client may take to send the body of a request.
@@ -46,11 +51,17 @@ impl Http {
                 origins if origins == ["*"] => Origins::Any,
                 origins => Origins::These(origins),
             },
+            tls: None,
+            compression: layers.boolean("http_compression")?,
             policy: super::meant::policy(layers, "http_sql_policy")?,
             body_timeout: layers.duration("http_body_timeout")?,
             idle_timeout: layers.duration("http_idle_timeout")?,
             stream_idle_timeout: layers.duration("stream_idle_timeout")?,
         };
-        Ok(layers.boolean("http")?.then_some(http))
+        if !layers.boolean("http")? {
+            return Ok(None);
+        }
+        let tls = super::management::tls(layers, ("http_tls_cert", "http_tls_key"))?;
+        Ok(Some(Self { tls, ..http }))
     }
 }

@@ -42,7 +42,7 @@ impl Management {
         if !layers.boolean("management")? {
             return Ok(None);
         }
-        let tls = tls(layers)?;
+        let tls = tls(layers, ("management_tls_cert", "management_tls_key"))?;
         let port = port(said, layers)?;
         let listen = match address {
             None => Listen::Loopback(port),
@@ -75,16 +75,16 @@ fn port((main, said): (u16, Option<u16>), layers: &Layers) -> Result<u16, Config
     }
 }
 
-fn tls(layers: &Layers) -> Result<Option<(PathBuf, PathBuf)>, ConfigError> {
+/// The files of a certificate and its key, by the options that name them: both or none.
+pub(super) fn tls(
+    layers: &Layers,
+    (certificate, key): (&str, &str),
+) -> Result<Option<(PathBuf, PathBuf)>, ConfigError> {
     let file = |key| Ok(layers.text(key)?.map(|path| absolute(Path::new(&path))));
-    match (file("management_tls_cert")?, file("management_tls_key")?) {
+    match (file(certificate)?, file(key)?) {
         (Some(certificate), Some(key)) => Ok(Some((certificate, key))),
         (None, None) => Ok(None),
-        (Some(_), None) => {
-            Err(ConfigError::Conflict("management_tls_cert needs management_tls_key".to_owned()))
-        }
-        (None, Some(_)) => {
-            Err(ConfigError::Conflict("management_tls_key needs management_tls_cert".to_owned()))
-        }
+        (Some(_), None) => Err(ConfigError::Conflict(format!("{certificate} needs {key}"))),
+        (None, Some(_)) => Err(ConfigError::Conflict(format!("{key} needs {certificate}"))),
     }
 }

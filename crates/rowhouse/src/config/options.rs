@@ -200,6 +200,14 @@ pub const OPTIONS: &[Opt] = &[
         "",
         "The web pages that may ask over HTTP, by origin, separated by commas, or * for all; none but the server's own unless set.",
     ),
+    opt("http_tls_cert", Kind::Path, "", "The certificate of HTTP, with its chain, in PEM; with it HTTP is encrypted."),
+    opt("http_tls_key", Kind::Path, "", "The key of that certificate, in PEM; nobody else may read it."),
+    opt(
+        "http_compression",
+        Kind::Boolean,
+        "true",
+        "Whether answers over HTTP of more than a kilobyte are compressed for clients that take gzip.",
+    ),
     opt(
         "http_sql_policy",
         Kind::Word(&["standard", "sqlite-rx"]),

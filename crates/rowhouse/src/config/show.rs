@@ -54,8 +54,8 @@ fn sample(key: &str, kind: Kind) -> &'static str {
     match kind {
         Kind::Path if key == "backup_dir" => "\"./backups\"",
         Kind::Path if key == "management_token_file" => "\"./tokens\"",
-        Kind::Path if key == "management_tls_cert" => "\"./cert.pem\"",
-        Kind::Path if key == "management_tls_key" => "\"./key.pem\"",
+        Kind::Path if matches!(key, "management_tls_cert" | "http_tls_cert") => "\"./cert.pem\"",
+        Kind::Path if matches!(key, "management_tls_key" | "http_tls_key") => "\"./key.pem\"",
         Kind::Integer(0, 65535) => "10090",
         Kind::Integer(..) => "100000",
         Kind::Bytes(..) => "\"64MiB\"",

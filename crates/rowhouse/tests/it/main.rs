@@ -20,6 +20,7 @@ mod encryption;
 mod faults;
 mod files;
 mod hostile_files;
+mod http;
 mod isolation;
 mod journal;
 mod library;

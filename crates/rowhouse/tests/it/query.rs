@@ -37,7 +37,7 @@ async fn serve(options: &[(&str, &str)]) -> Served {
         .option("auto_connect", "true")
         .option("auto_create", "true");
     for (key, value) in options {
-        server = server.option(*key, *value);
+        server = server.option(key, value);
     }
     let running = server.build().expect("valid").start().await.expect("it starts");
     let address = running.listeners().iter().find(|listener| listener.protocol == "http").expect("it is on");

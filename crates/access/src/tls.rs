@@ -1,5 +1,5 @@
 //! TLS: a certificate and its key, which can be exchanged while the server runs.
-use crate::secret_file::{SecretError, read};
+use crate::file::{FileError, read_secret};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject as _;
@@ -13,6 +13,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 pub struct Tls {
     certificate: PathBuf,
     key: PathBuf,
+    /// What is spoken within, as clients ask for it (ALPN), the preferred first.
+    protocols: &'static [&'static [u8]],
     config: Arc<RwLock<Arc<ServerConfig>>>,
 }
 
@@ -21,7 +23,7 @@ pub struct Tls {
 pub enum TlsError {
     /// The key's file cannot be had.
     #[error(transparent)]
-    File(#[from] SecretError),
+    File(#[from] FileError),
     /// A file does not hold what it should.
     #[error("{} does not hold {what} in PEM", file.display())]
     Pem {
@@ -49,15 +51,20 @@ pub enum TlsError {
 // === impl Tls ===
 
 impl Tls {
-    /// Reads a certificate with its chain, and its key, which nobody but its owner may read.
+    /// Reads a certificate with its chain, and its key, which nobody but its owner may read, to speak one of
+    /// these protocols within (ALPN), the preferred first.
     ///
     /// # Errors
     ///
     /// When one of them cannot be had, or they do not go together.
-    pub fn load(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Result<Self, TlsError> {
+    pub fn load(
+        certificate: impl Into<PathBuf>,
+        key: impl Into<PathBuf>,
+        protocols: &'static [&'static [u8]],
+    ) -> Result<Self, TlsError> {
         let (certificate, key) = (certificate.into(), key.into());
-        let config = config(&certificate, &key)?;
-        Ok(Self { certificate, key, config: Arc::new(RwLock::new(Arc::new(config))) })
+        let config = config(&certificate, &key, protocols)?;
+        Ok(Self { certificate, key, protocols, config: Arc::new(RwLock::new(Arc::new(config))) })
     }
 
     /// Reads the files again, for connections to come. Until that has worked, those of before serve.
@@ -66,13 +73,13 @@ impl Tls {
     ///
     /// As of [`Tls::load`].
     pub fn reload(&self) -> Result<(), TlsError> {
-        let config = config(&self.certificate, &self.key)?;
+        let config = config(&self.certificate, &self.key, self.protocols)?;
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
         Ok(())
     }
 
     /// What a connection that comes now is served with.
-    pub(crate) fn current(&self) -> Arc<ServerConfig> {
+    pub fn current(&self) -> Arc<ServerConfig> {
         self.config.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -83,12 +90,12 @@ impl fmt::Debug for Tls {
     }
 }
 
-fn config(certificate: &Path, key: &Path) -> Result<ServerConfig, TlsError> {
+fn config(certificate: &Path, key: &Path, protocols: &[&[u8]]) -> Result<ServerConfig, TlsError> {
     let pem = |file: &Path, what, source| TlsError::Pem { file: file.to_owned(), what, source };
     let chain = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|source| pem(certificate, "a certificate", source))?;
-    let private = PrivateKeyDer::from_pem_slice(read(key)?.as_bytes())
+    let private = PrivateKeyDer::from_pem_slice(read_secret(key)?.as_bytes())
         .map_err(|source| pem(key, "a private key", source))?;
     let unfit = |source| TlsError::Unfit { certificate: certificate.to_owned(), key: key.to_owned(), source };
     let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
@@ -97,6 +104,6 @@ fn config(certificate: &Path, key: &Path) -> Result<ServerConfig, TlsError> {
         .with_no_client_auth()
         .with_single_cert(chain, private)
         .map_err(unfit)?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     Ok(config)
 }
