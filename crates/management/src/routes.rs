@@ -69,8 +69,10 @@ fn described() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(metrics::metrics))
 }
 
-/// The description as it is served: with this version, and how one says who one is.
+/// The description as it is served: with what clients ask on the main port, this version, and how one says
+/// who one is.
 fn finished(mut description: Description) -> String {
+    description.merge(rowhouse_wire::query::description());
     description.info.version = env!("CARGO_PKG_VERSION").to_owned();
     let bearer = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
     let components = description.components.get_or_insert_default();

@@ -8,6 +8,7 @@ use rowhouse_engine::EngineError;
 use rowhouse_gateway::routing::RouteError;
 use rowhouse_gateway::{AcquireError, ClientsFull, ConnectError, OpenError};
 use rowhouse_types::{ErrorCode, ErrorKind, Reportable};
+use rowhouse_wire::query::{QueryError, failure};
 use std::time::Duration;
 
 /// For how long a client should leave us alone that came at a bad time.
@@ -104,13 +105,12 @@ impl Fault {
                     Some(hint) => format!("{message}: {hint}"),
                     None => message.clone(),
                 };
-                serde_json::json!({ "message": message, "code": code.as_str().to_ascii_uppercase() })
+                let code = code.as_str().to_ascii_uppercase();
+                serde_json::json!({ "message": message, "code": code }).to_string().into_bytes()
             }
-            Form::Plain => {
-                serde_json::json!({ "error": { "code": code.as_str(), "message": message, "hint": hint } })
-            }
+            Form::Plain => failure(&QueryError { code: code.as_str(), message, hint: hint.as_deref() }),
         };
-        self.with_body(&HeaderValue::from_static("application/json"), text.to_string())
+        self.with_body(&HeaderValue::from_static("application/json"), text)
     }
 
     /// The answer that says so in a form of the endpoint's own.

@@ -12,11 +12,13 @@ const ABOUT: &str = include_str!("page/about.txt");
 
 /// The answer, if this path concerns no database.
 pub(crate) fn serve(head: &Parts, shared: &Shared) -> Option<Answer> {
-    let text = match head.uri.path() {
+    let plain = "text/plain; charset=utf-8";
+    let (kind, text) = match head.uri.path() {
         _ if wants_socket(head) => return None,
-        "/" => ABOUT.to_owned(),
-        "/health" => "ok\n".to_owned(),
-        "/version" => format!("rowhouse {}\n", shared.context.settings.version),
+        "/" => (plain, ABOUT.to_owned()),
+        "/health" => (plain, "ok\n".to_owned()),
+        "/version" => (plain, format!("rowhouse {}\n", shared.context.settings.version)),
+        "/openapi.json" => ("application/json", description(shared.context.settings.version)),
         _ => return None,
     };
     if !matches!(head.method, Method::GET | Method::HEAD) {
@@ -25,7 +27,17 @@ pub(crate) fn serve(head: &Parts, shared: &Shared) -> Option<Answer> {
         return Some(response);
     }
     let mut response = Response::new(Body::full(text));
-    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, plain);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     Some(response)
+}
+
+/// What is asked here without a driver, as OpenAPI.
+fn description(version: &str) -> String {
+    let mut description = rowhouse_wire::query::description();
+    description.info.version = version.to_owned();
+    // It is served where what it describes is.
+    description.paths.paths.values_mut().for_each(|path| path.servers = None);
+    let mut text = description.to_pretty_json().expect("a description is JSON");
+    text.push('\n');
+    text
 }

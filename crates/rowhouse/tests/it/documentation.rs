@@ -2,7 +2,7 @@
 //!
 //! A page's blocks of `sh` and `python` run in order in one directory that has the repository's entries and the
 //! program's names in it. A block that starts a server leaves it to those that follow, on a free port in
-//! place of 5000; 9090 and 10090 are its main port and its management port. A block of `text` right after one of `sh` is what that prints. What cannot run says why:
+//! place of 5000; 9090 and 10090 are its main port and its management port, and HTTP is asked at localhost:9090. A block of `text` right after one of `sh` is what that prints. What cannot run says why:
 //! `<!-- not run: REASON -->` on the line before.
 use crate::support::{Home, Python, Server, finish, has, repository, text, with_ports};
 use std::collections::BTreeSet;
@@ -45,6 +45,7 @@ pages! {
     the_commands_of_limits_run: "docs/limits.md",
     the_commands_of_management_run: "docs/management.md",
     the_commands_of_operating_run: "docs/operating.md",
+    the_commands_of_plain_sql_over_http_run: "docs/query.md",
     the_commands_of_the_scenarios_run: "docs/scenarios.md",
     the_commands_of_upgrading_run: "docs/upgrading.md",
 }
@@ -176,6 +177,11 @@ impl<'a> Reader<'a> {
     fn with_port(&self, code: &str) -> String {
         let Some(server) = &self.server else { return code.to_owned() };
         let (_, port) = server.address().rsplit_once(':').expect("an address has a port");
+        // What is asked over HTTP is asked where it listens; the command line is told a port to add to.
+        let code = match code.contains("http://localhost:9090") {
+            true => &code.replace("http://localhost:9090", server.http()),
+            false => code,
+        };
         let code = server.managed().map_or_else(|| code.to_owned(), |port| with_ports(code, port));
         code.replace("localhost:5000", &format!("127.0.0.1:{port}")).replace(":5000", &format!(":{port}"))
     }

@@ -118,7 +118,8 @@ async fn a_statement_is_answered_with_columns_rows_and_counts() {
     let body =
         r#"{"sql": "INSERT INTO t (id, a) VALUES (:id, @a)", "args": {"id": 5, "@a": {"base64": "AP8"}}}"#;
     let answer = served.post("/db/shop/query", "Content-Type: application/json\r\n", body).await;
-    assert_eq!(answer.body, r#"{"columns":[],"rows":[],"rows_affected":1,"last_insert_id":5}"#);
+    let expected = "{\"columns\":[],\"rows\":[],\"rows_affected\":1,\"last_insert_id\":5}\n";
+    assert_eq!(answer.body, expected);
     assert!(answer.head.contains("content-type: application/json"), "{}", answer.head);
     let rows = served.query("SELECT id, a, 9007199254740993 AS big, 9e999 AS inf FROM t").await;
     let expected = json!({

@@ -46,6 +46,8 @@ pub enum Encoding {
 }
 
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod tests;

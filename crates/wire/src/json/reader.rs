@@ -4,7 +4,7 @@ use crate::malformed::{Malformed, Problem};
 use std::borrow::Cow;
 
 /// How deep arrays and objects may be nested.
-const MAX_DEPTH: usize = 128;
+const MAX_DEPTH: usize = 100;
 
 /// Reads one JSON text.
 #[derive(Debug)]

@@ -4,12 +4,16 @@
 //! a number that a double cannot hold exactly, or that is not finite, is a string; bytes are
 //! `{"base64": "..."}`. Results are written row by row; whoever writes may send what there is at any time.
 mod csv;
+#[cfg(feature = "openapi")]
+mod description;
 mod format;
 mod request;
 mod value;
 mod writer;
 
 pub use crate::malformed::Malformed;
+#[cfg(feature = "openapi")]
+pub use description::description;
 pub use format::Format;
 pub use request::QueryRequest;
 pub use value::put_value;

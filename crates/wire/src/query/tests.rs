@@ -26,7 +26,7 @@ fn json_has_columns_rows_and_counts() {
         r#"[null,9007199254740991,"9007199254740992",0.1,"-Infinity","a\"\u0000,é","",{"base64":"AP8"}]"#;
     let expected = format!(
         r#"{{"columns":["a","b","c","d","e","f","g","h"],"rows":[{row},{row}],"rows_affected":0,"last_insert_id":null}}"#
-    );
+    ) + "\n";
     assert_eq!(text, expected);
 }
 
@@ -53,7 +53,7 @@ fn what_yields_no_rows_tells_what_it_changed_in_every_form() {
         String::from_utf8(writer.take()).unwrap()
     };
     let counts = r#""rows_affected":2,"last_insert_id":"9223372036854775807"}"#;
-    assert_eq!(ended(Format::Json), format!(r#"{{"columns":[],"rows":[],{counts}"#));
+    assert_eq!(ended(Format::Json), format!("{{\"columns\":[],\"rows\":[],{counts}\n"));
     assert_eq!(ended(Format::Lines), format!("{{{counts}\n"));
     assert_eq!(ended(Format::Csv), "rows_affected,last_insert_id\r\n2,9223372036854775807\r\n");
 }
@@ -67,7 +67,7 @@ fn what_broke_off_says_why_where_there_is_a_place_for_it() {
         String::from_utf8(writer.take()).unwrap()
     };
     let error = r#""error":{"code":"x","message":"no","hint":"wait"}}"#;
-    assert_eq!(broken(Format::Json), format!(r#"{{"columns":["a"],"rows":[[1]],{error}"#));
+    assert_eq!(broken(Format::Json), format!("{{\"columns\":[\"a\"],\"rows\":[[1]],{error}\n"));
     assert_eq!(broken(Format::Lines), format!("{{\"a\":1}}\n{{{error}\n"));
     assert_eq!(broken(Format::Csv), "a\r\n1\r\n");
 }

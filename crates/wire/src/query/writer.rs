@@ -82,6 +82,7 @@ impl ResultWriter {
             Format::Json => {
                 self.raw("],");
                 self.counts(affected, last_insert_id);
+                self.raw("\n");
             }
             Format::Lines | Format::Csv if self.has_columns => {}
             Format::Lines => {
@@ -108,12 +109,9 @@ impl ResultWriter {
             Format::Json => {
                 self.raw("],\"error\":");
                 put_error(&mut self.out, error);
-                self.raw("}");
+                self.raw("}\n");
             }
-            Format::Lines => {
-                self.out.extend_from_slice(&failure(error));
-                self.raw("\n");
-            }
+            Format::Lines => self.out.extend_from_slice(&failure(error)),
             Format::Csv => {}
         }
     }
@@ -172,7 +170,7 @@ fn keys(columns: &[&str]) -> Vec<Vec<u8>> {
 pub fn failure(error: &QueryError<'_>) -> Vec<u8> {
     let mut out = b"{\"error\":".to_vec();
     put_error(&mut out, error);
-    out.push(b'}');
+    out.extend_from_slice(b"}\n");
     out
 }
 

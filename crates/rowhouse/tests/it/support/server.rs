@@ -12,10 +12,17 @@ use std::thread;
 /// The binary, serving; killed on drop.
 pub(crate) struct Server {
     child: Option<Child>,
-    address: String,
-    management: Option<u16>,
+    listens: Listens,
     log: PathBuf,
     _machine: Machine,
+}
+
+/// Where a server listens, as it says itself.
+#[derive(Default)]
+struct Listens {
+    sqlite_rx: Option<String>,
+    http: Option<String>,
+    management: Option<u16>,
 }
 
 /// A share in the machine: what measures time has it alone, across all processes of tests.
@@ -56,18 +63,28 @@ impl Server {
         }
         let mut child = command.spawn().expect("the binary was built");
         let stdout = child.stdout.take().expect("it is piped");
-        let (address, management) = banner_addresses(stdout).unwrap_or_else(|banner| {
+        let listens = banner_addresses(stdout).unwrap_or_else(|banner| {
             child.kill().expect("it can be killed");
             let status = child.wait().expect("it can be waited for");
             let log = fs::read_to_string(&log).expect("the file was made above");
-            panic!("the server told no sqlite_rx address ({status}); it said:\n{banner}{log}")
+            panic!("the server told no address ({status}); it said:\n{banner}{log}")
         });
-        Self { child: Some(child), address, management, log, _machine: machine }
+        Self { child: Some(child), listens, log, _machine: machine }
     }
 
     /// Where it listens for sqlite_rx.
     pub(crate) fn address(&self) -> &str {
-        &self.address
+        self.listens.sqlite_rx.as_deref().expect("it serves sqlite_rx")
+    }
+
+    /// Where it serves HTTP, such as `http://127.0.0.1:9090`.
+    pub(crate) fn http(&self) -> &str {
+        self.listens.http.as_deref().expect("it serves HTTP")
+    }
+
+    /// Where a database is for libSQL's clients.
+    pub(crate) fn database(&self, name: &str) -> String {
+        format!("{}/db/{name}/", self.http())
     }
 
     /// The port on which it is managed.
@@ -77,7 +94,7 @@ impl Server {
 
     /// The port on which it is managed, if it is.
     pub(crate) fn managed(&self) -> Option<u16> {
-        self.management
+        self.listens.management
     }
 
     /// Its process id.
@@ -117,11 +134,10 @@ impl Drop for Server {
     }
 }
 
-/// Reads the banner up to the line of the sqlite_rx listener, with the management port of a line before; or all
-/// of it when there is no such listener.
+/// Reads the banner as far as it tells what listens where; all of it when it does not tell.
 ///
 /// What follows is read and dropped, so that the server never waits for its reader.
-fn banner_addresses(stdout: ChildStdout) -> Result<(String, Option<u16>), String> {
+fn banner_addresses(stdout: ChildStdout) -> Result<Listens, String> {
     let (send, receive) = sync_channel(64);
     thread::spawn(move || {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
@@ -129,16 +145,21 @@ fn banner_addresses(stdout: ChildStdout) -> Result<(String, Option<u16>), String
             let _dropped = send.send(line);
         }
     });
-    let (mut banner, mut management) = (String::new(), None);
+    let (mut banner, mut listens) = (String::new(), Listens::default());
     while let Ok(line) = receive.recv_timeout(PATIENCE) {
-        let url = line.trim_start().strip_prefix("management ").and_then(|url| url.split_whitespace().next());
-        management = management.or_else(|| url?.rsplit_once(':')?.1.parse().ok());
         let mut words = line.split_whitespace();
-        let address = words.find(|&word| word == "sqlite_rx").and_then(|_| words.next());
         // A server that listens everywhere is reached here.
-        let address = address.map(|address| address.replace("tcp://0.0.0.0:", "tcp://127.0.0.1:"));
-        if let Some(address) = address.filter(|address| address.starts_with("tcp://127.0.0.1:")) {
-            return Ok((address, management));
+        let url = |word: Option<&str>| word.map(|url| url.replace("//0.0.0.0:", "//127.0.0.1:"));
+        match words.next() {
+            Some("management") => {
+                let url = url(words.next()).unwrap_or_default();
+                listens.management = url.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+            }
+            Some("sqlite_rx") => listens.sqlite_rx = url(words.next()),
+            Some("http") => listens.http = url(words.next()),
+            // What comes next tells nothing of listeners.
+            Some("data") if listens.sqlite_rx.is_some() || listens.http.is_some() => return Ok(listens),
+            _ => {}
         }
         banner += &line;
         banner.push('\n');
