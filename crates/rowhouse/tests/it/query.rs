@@ -214,3 +214,27 @@ async fn what_fails_midway_says_so_and_is_not_taken_for_whole() {
     }
     served.running.shut_down().await.expect("nothing is in flight");
 }
+
+#[tokio::test]
+async fn who_leaves_ends_the_statement() {
+    // One connection: whoever is next waits for it.
+    let served = serve(&[("pool_size", "1"), ("statement_timeout", "1day")]).await;
+    served.query("CREATE TABLE t (a)").await;
+    let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n";
+    let body = json!({ "sql": endless }).to_string();
+    let request = format!(
+        "POST /db/shop/query HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let address = served.address;
+    let leaves = tokio::task::spawn_blocking(move || {
+        let mut socket = TcpStream::connect(address).expect("it listens");
+        socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        socket.write_all(request.as_bytes()).expect("it reads");
+        // Its rows come, so it runs.
+        socket.read_exact(&mut [0; 100_000]).expect("rows");
+    });
+    leaves.await.expect("it does not panic");
+    assert_eq!(served.query("SELECT 1").await["rows"], json!([[1]]));
+    served.running.shut_down().await.expect("nothing is in flight");
+}

@@ -12,6 +12,7 @@ use crate::malformed::{Malformed, Problem};
 use base64::Engine as _;
 use bytes::Bytes;
 use rowhouse_types::Value;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 const STREAM_REQUESTS: &str =
@@ -25,8 +26,8 @@ const UINT32: &str = "an unsigned integer of 32 bits";
 
 /// The keys of any request; which of them a request needs is said by its type.
 #[derive(Default)]
-struct Parts {
-    kind: Option<String>,
+struct Parts<'a> {
+    kind: Option<Cow<'a, str>>,
     statement: Option<Statement>,
     batch: Option<Batch>,
     sql: Option<Arc<str>>,
@@ -77,7 +78,11 @@ pub(super) fn batch(body: &[u8]) -> Result<Batch, Malformed> {
 }
 
 /// Reads a body of which one key is wanted.
-fn alone<T>(body: &[u8], wanted: impl FnOnce(Parts) -> Option<T>, key: &'static str) -> Result<T, Malformed> {
+fn alone<T>(
+    body: &[u8],
+    wanted: impl FnOnce(Parts<'_>) -> Option<T>,
+    key: &'static str,
+) -> Result<T, Malformed> {
     let mut reader = Reader::new(body)?;
     let parts = parts(&mut reader)?;
     let found = wanted(parts).ok_or_else(|| reader.fail(Problem::Missing(key)))?;
@@ -90,7 +95,7 @@ pub(super) fn message(message: &[u8]) -> Result<ClientMessage, Malformed> {
     let (mut kind, mut jwt, mut request_id, mut request) = (None, None, None, None);
     reader.object(|reader, key| {
         match key {
-            "type" => kind = reader.optional(text)?,
+            "type" => kind = reader.optional(Reader::string)?,
             "jwt" => jwt = reader.optional(text)?,
             "request_id" => request_id = reader.optional(int32)?,
             "request" => request = reader.optional(socket_request)?,
@@ -125,7 +130,7 @@ fn stream_requests(reader: &mut Reader<'_>) -> Result<Vec<StreamRequest>, Malfor
 fn stream_request(reader: &mut Reader<'_>) -> Result<StreamRequest, Malformed> {
     let mut parts = parts(reader)?;
     let kind = parts.kind(reader)?;
-    match kind.as_str() {
+    match &*kind {
         "close" => Ok(StreamRequest::Close),
         "store_sql" => {
             let (sql_id, sql) = parts.stored(reader)?;
@@ -145,7 +150,7 @@ fn socket_request(reader: &mut Reader<'_>) -> Result<SocketRequest, Malformed> {
     let (stream_id, cursor_id) = (parts.stream_id, parts.cursor_id);
     let stream = |reader: &Reader<'_>| need(stream_id, "stream_id", reader);
     let cursor = |reader: &Reader<'_>| need(cursor_id, "cursor_id", reader);
-    Ok(match kind.as_str() {
+    Ok(match &*kind {
         "open_stream" => SocketRequest::OpenStream { stream_id: stream(reader)? },
         "close_stream" => SocketRequest::CloseStream { stream_id: stream(reader)? },
         "open_cursor" => SocketRequest::OpenCursor {
@@ -170,11 +175,11 @@ fn socket_request(reader: &mut Reader<'_>) -> Result<SocketRequest, Malformed> {
     })
 }
 
-fn parts(reader: &mut Reader<'_>) -> Result<Parts, Malformed> {
+fn parts<'a>(reader: &mut Reader<'a>) -> Result<Parts<'a>, Malformed> {
     let mut parts = Parts::default();
     reader.object(|reader, key| {
         match key {
-            "type" => parts.kind = reader.optional(text)?,
+            "type" => parts.kind = reader.optional(Reader::string)?,
             "stmt" => parts.statement = reader.optional(statement)?,
             "batch" => parts.batch = reader.optional(batch_of)?,
             "sql" => parts.sql = reader.optional(shared_text)?,
@@ -229,7 +234,7 @@ fn condition_of(reader: &mut Reader<'_>, depth: usize) -> Result<Condition, Malf
     let (mut kind, mut step, mut inner, mut several) = (None, None, None, None);
     reader.object(|reader, key| {
         match key {
-            "type" => kind = reader.optional(text)?,
+            "type" => kind = reader.optional(Reader::string)?,
             "step" => step = reader.optional(uint32)?,
             "cond" => inner = reader.optional(|reader| condition_of(reader, depth + 1))?,
             "conds" => several = reader.optional(|reader| conditions(reader, depth + 1))?,
@@ -405,8 +410,8 @@ fn need<T>(part: Option<T>, key: &'static str, reader: &Reader<'_>) -> Result<T,
 
 // === impl Parts ===
 
-impl Parts {
-    fn kind(&mut self, reader: &Reader<'_>) -> Result<String, Malformed> {
+impl<'a> Parts<'a> {
+    fn kind(&mut self, reader: &Reader<'_>) -> Result<Cow<'a, str>, Malformed> {
         need(self.kind.take(), "type", reader)
     }
 
