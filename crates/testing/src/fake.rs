@@ -4,8 +4,9 @@ mod told;
 use futures::future::BoxFuture;
 use futures::stream::StreamExt;
 use rowhouse_engine::{
-    Batch, Chunk, Chunks, Claim, Claimant, Connection, Course, Database, Description, Engine, EngineError,
-    Listener, Listening, Location, Options, Outcome, Over, Presence, Restoration, SessionState, Stage, Stamp,
+    Batch, Chunk, Chunks, Claim, Claimant, Column, Connection, Course, Database, Description, Engine,
+    EngineError, Listener, Listening, Location, Options, Outcome, Over, Presence, Restoration, SessionState,
+    Stage, Stamp,
 };
 use rowhouse_types::{DatabaseName, Request, ValueRef};
 use std::collections::{BTreeMap, BTreeSet};
@@ -418,7 +419,8 @@ impl Connection for FakeConnection {
         };
         let mut rows = Batch::new(1);
         rows.push(ValueRef::Text(&self.at));
-        let chunk = Chunk { columns: None, rows, outcome: Some(Outcome::default()) };
+        let columns = [Column { name: "place".to_owned(), decl_type: None }];
+        let chunk = Chunk { columns: Some(columns.into()), rows, outcome: Some(Outcome::default()) };
         futures::stream::once(async { Ok(chunk) }).boxed()
     }
 

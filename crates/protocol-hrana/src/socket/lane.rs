@@ -19,8 +19,8 @@ pub(super) struct Lane {
     pub(super) rest: Option<Rest>,
     /// What it is to do next.
     pub(super) queue: VecDeque<Queued>,
-    /// When it gives up what it holds.
-    pub(super) due: Option<Instant>,
+    /// Since when it rests, and when it gives up what it holds.
+    pub(super) due: Option<(Instant, Instant)>,
 }
 
 /// A stream between two requests.
@@ -78,9 +78,9 @@ impl Lane {
 // === impl Rest ===
 
 impl Rest {
-    /// When it gives up what it holds, if that is anything, and why.
-    pub(super) fn until(&self, asker: &Asker, now: Instant, idle: Duration) -> Option<(Instant, Expired)> {
-        let by_itself = (now + idle, Expired::Idle(idle));
+    /// When it gives up what it has held since then, if that is anything, and why.
+    pub(super) fn until(&self, asker: &Asker, since: Instant, idle: Duration) -> Option<(Instant, Expired)> {
+        let by_itself = (since + idle, Expired::Idle(idle));
         match self {
             Self::Cursor(_) => Some(by_itself),
             Self::Idle(stream) if stream.holds_any() => {

@@ -155,29 +155,25 @@ impl Lanes {
         let all: Vec<i32> = self.due.iter().map(|&(_, stream_id)| stream_id).collect();
         for stream_id in all {
             let Some(lane) = self.lanes.get_mut(&stream_id) else { continue };
-            let (Some(due), Some(rest)) = (lane.due, lane.rest.take()) else { continue };
+            let (Some((since, due)), Some(rest)) = (lane.due.take(), lane.rest.take()) else { continue };
             self.due.remove(&(due, stream_id));
-            lane.due = None;
-            let why = match rest.until(asker, now, idle) {
-                Some((_, Expired::Ended)) => Some(Expired::Ended),
-                // Since when it is idle is known only by when it was due.
-                Some((until, why)) if until <= now => Some(why),
-                _ if due <= now => Some(Expired::Idle(idle)),
-                _ => None,
-            };
-            match why {
-                Some(why) => lane.rest = Some(rest.expire(why)),
-                None => {
-                    let until = rest.until(asker, now, idle).map_or(due, |(until, _)| until.min(due));
+            match rest.until(asker, since, idle) {
+                Some((until, why)) if until <= now || why == Expired::Ended => {
+                    lane.rest = Some(rest.expire(why));
+                }
+                until => {
                     lane.rest = Some(rest);
-                    self.set_due(stream_id, until);
+                    self.set_due(stream_id, since, until.map_or(due, |(until, _)| until));
                 }
             }
         }
+        // A database that was closed says nothing any more.
+        self.notices.take_if(|notices| notices.has_changed().is_err());
     }
 
     fn rest(&mut self, stream_id: i32, rest: Rest, asker: &Asker, idle: Duration) {
-        let until = rest.until(asker, now(), idle);
+        let since = now();
+        let until = rest.until(asker, since, idle);
         if let Rest::Idle(stream) = &rest
             && let Some(notices) = stream.notices()
         {
@@ -187,13 +183,13 @@ impl Lanes {
             lane.rest = Some(rest);
         }
         if let Some((until, _why)) = until {
-            self.set_due(stream_id, until);
+            self.set_due(stream_id, since, until);
         }
     }
 
-    fn set_due(&mut self, stream_id: i32, until: Instant) {
+    fn set_due(&mut self, stream_id: i32, since: Instant, until: Instant) {
         if let Some(lane) = self.lanes.get_mut(&stream_id) {
-            lane.due = Some(until);
+            lane.due = Some((since, until));
             self.due.insert((until, stream_id));
         }
     }
@@ -206,7 +202,7 @@ impl Lanes {
         }
         let Some(queued) = lane.queue.pop_front() else { return };
         let Some(rest) = lane.rest.take() else { return };
-        if let Some(due) = lane.due.take() {
+        if let Some((_, due)) = lane.due.take() {
             self.due.remove(&(due, stream_id));
         }
         self.running.push(Box::pin(queued.run(stream_id, rest, asker.clone(), self.encoding)));

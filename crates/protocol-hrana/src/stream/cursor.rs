@@ -37,11 +37,14 @@ struct Yielded<'a> {
 pub(crate) fn cursor(mut turn: Turn, texts: Arc<Texts>, batch: Batch, keep: Keep) -> Cursor {
     Driven::new(move |out| async move {
         // Who takes no more entries is not told how the rest came out.
-        let _left = tokio::select! {
+        let left = tokio::select! {
             biased;
             ran = run(&mut turn, &texts, batch, &out) => ran,
             () = out.closed() => Err(Left),
         };
+        if left.is_err() {
+            turn.settle().await;
+        }
         turn.end(keep)
     })
 }

@@ -6,7 +6,7 @@ use super::asker::Asker;
 use super::fail::Fail;
 use futures::StreamExt;
 use rowhouse_engine::{Batch, Chunk, Column, Description, EngineError, Options, Outcome, SessionState};
-use rowhouse_gateway::{AcquireError, ConnectError, Due, Expired, Hold, Pinned, Session};
+use rowhouse_gateway::{AcquireError, ConnectError, DatabaseLimits, Due, Expired, Hold, Pinned, Session};
 use rowhouse_types::Request;
 use std::sync::Arc;
 use std::time::Instant;
@@ -53,6 +53,8 @@ pub(crate) struct Turn {
     session: Option<Session>,
     /// When the transaction began.
     began: Option<Instant>,
+    /// What its database may use, as it was when the turn began.
+    limits: DatabaseLimits,
     /// Whether its next request has had its turn at the pace of its database.
     has_turn: bool,
 }
@@ -97,7 +99,7 @@ impl Stream {
                 (None, None)
             }
         };
-        Turn { asker, stream: self, session, began, has_turn: false }
+        Turn { limits: asker.limits(), asker, stream: self, session, began, has_turn: false }
     }
 
     /// A stream that was given up.
@@ -212,7 +214,7 @@ impl Turn {
 
     /// The most bytes of one answer.
     pub(crate) fn most_bytes(&self) -> Option<u64> {
-        self.asker.limits().max_result_bytes
+        self.limits.max_result_bytes
     }
 
     /// Connects, with nothing to run yet.
@@ -230,16 +232,12 @@ impl Turn {
         let due = self.due();
         self.connect(due).await?;
         let before = self.state();
-        let inserts = may_insert(request.sql());
+        let sql = text(&request);
         let ran = match self.attempt(request, bound, due, rows).await {
             Err(Halt::Gone(gone, again)) => self.again(gone, again, before, bound, rows).await,
             ran => ran,
         };
-        let after = self.state();
-        self.began = match after {
-            SessionState::Transaction => self.began.or_else(|| Some(Instant::now())),
-            SessionState::Clean | SessionState::Stateful => None,
-        };
+        let after = self.note_transaction();
         let outcome = ran.map_err(|halt| match (halt, before, after) {
             (Halt::Gone(error, _), ..) => Fail::from(&error),
             (Halt::Failed(fail), SessionState::Transaction, SessionState::Clean) if self.check().is_ok() => {
@@ -247,10 +245,29 @@ impl Turn {
             }
             (Halt::Failed(fail), ..) => fail,
         })?;
-        if inserts && outcome.changed != 0 {
+        if outcome.changed != 0 && may_insert(&sql) {
             self.stream.inserted = Some(outcome.last_insert_id);
         }
         Ok((outcome, self.stream.inserted))
+    }
+
+    /// Waits until a statement that was left before its end has ended: only then is known what it left.
+    pub(crate) async fn settle(&mut self) {
+        if let Some(session) = &mut self.session {
+            // What is wrong with it, its next request is told.
+            let _answered = session.ping().await;
+            self.note_transaction();
+        }
+    }
+
+    /// Notes whether a transaction is open.
+    fn note_transaction(&mut self) -> SessionState {
+        let state = self.state();
+        self.began = match state {
+            SessionState::Transaction => self.began.or_else(|| Some(Instant::now())),
+            SessionState::Clean | SessionState::Stateful => None,
+        };
+        state
     }
 
     /// Tells what a statement is.
@@ -298,6 +315,10 @@ impl Turn {
                 return Err(Halt::Failed(self.give_up(ended)));
             }
         };
+        if matches!(ran, Err(Failed::Rows(_))) {
+            // It was left before its end, and what comes next relies on what it left.
+            let _answered = session.ping().await;
+        }
         let noted = match &ran {
             Ok(outcome) => Some(Ok(*outcome)),
             Err(Failed::Engine(error)) => Some(Err(error)),
@@ -374,7 +395,7 @@ impl Turn {
     }
 
     fn due(&self) -> Due {
-        Due::of(&self.asker.limits(), self.began)
+        Due::of(&self.limits, self.began)
     }
 
     fn state(&self) -> SessionState {
@@ -382,7 +403,7 @@ impl Turn {
     }
 
     fn options(&self, bound: Bound, due: Due) -> Options {
-        let limits = self.asker.limits();
+        let limits = &self.limits;
         let (max_rows, max_bytes) = match bound {
             Bound::Limits => (limits.max_result_rows, limits.max_result_bytes),
             Bound::Taken => (None, None),
@@ -417,6 +438,15 @@ async fn take(
         }
     }
     Err(Failed::Engine(EngineError::Lost))
+}
+
+fn text(request: &Request) -> Arc<str> {
+    match request {
+        Request::Execute { sql, .. }
+        | Request::Repeat { sql, .. }
+        | Request::Script { sql }
+        | Request::Sequence { sql } => sql.clone(),
+    }
 }
 
 /// Whether a statement may insert a row: the connection's last key is another stream's otherwise.

@@ -21,6 +21,8 @@ mod faults;
 mod files;
 mod hostile_files;
 mod http;
+mod hrana;
+mod hrana_socket;
 mod isolation;
 mod journal;
 mod library;

@@ -4,6 +4,7 @@ mod client;
 mod home;
 mod operator;
 mod python;
+mod served;
 mod server;
 
 pub(crate) use bounded::{PATIENCE, await_line, finish};
@@ -11,4 +12,5 @@ pub(crate) use client::Client;
 pub(crate) use home::{Home, ended, text};
 pub(crate) use operator::{Operator, has, with_ports};
 pub(crate) use python::{Python, repository, scripts};
+pub(crate) use served::{Served, serve};
 pub(crate) use server::{Machine, Server};
