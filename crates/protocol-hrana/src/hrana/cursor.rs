@@ -112,12 +112,17 @@ impl Reply {
             let (rest, _written) = part.write(&mut entries, usize::MAX, usize::MAX);
             debug_assert!(rest.is_none(), "it was to be written wholly");
         }
-        if let Baton::Open(lodging) = std::mem::replace(&mut self.baton, Baton::None) {
-            let Ok(baton) = lodging.baton() else { return Some(Err(Broken)) };
-            self.baton = Baton::Told(lodging);
-            return Some(Ok(self.with_head(Some(&baton))));
+        match std::mem::replace(&mut self.baton, Baton::None) {
+            Baton::Open(lodging) => {
+                let Ok(baton) = lodging.baton() else { return Some(Err(Broken)) };
+                self.baton = Baton::Told(lodging);
+                Some(Ok(self.with_head(Some(&baton))))
+            }
+            told => {
+                self.baton = told;
+                Some(Ok(self.writer.take().into()))
+            }
         }
-        Some(Ok(self.writer.take().into()))
     }
 
     /// The end of it: the stream is kept, if anything of it is.

@@ -10,6 +10,7 @@ use crate::shared::Shared;
 use crate::stream::{Asker, Fail, Stream, Texts};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rowhouse_access::Identity;
 use rowhouse_gateway::Expired;
 use rowhouse_types::{ErrorCode, Target};
 use std::collections::HashMap;
@@ -54,7 +55,7 @@ struct Table {
 #[derive(Debug)]
 struct Slot {
     target: Target,
-    who: Option<Arc<str>>,
+    identity: Arc<Identity>,
     secret: Secret,
     state: State,
 }
@@ -91,7 +92,7 @@ impl Streams {
     ///
     /// When there are as many as there may be.
     pub(super) fn reserve(shared: &Arc<Shared>, asker: &Asker) -> Result<Lodging, Fail> {
-        let key = shared.streams.table().add(&asker.target, asker.identity.who.as_ref())?;
+        let key = shared.streams.table().add(&asker.target, &asker.identity)?;
         Ok(Lodging { shared: shared.clone(), key, is_parked: false })
     }
 
@@ -137,7 +138,8 @@ impl Streams {
 // === impl Table ===
 
 impl Table {
-    fn add(&mut self, target: &Target, who: Option<&Arc<str>>) -> Result<u64, Fail> {
+    fn add(&mut self, target: &Target, identity: &Arc<Identity>) -> Result<u64, Fail> {
+        let who = identity.who.as_ref();
         let by_database = self.by_database.get(target).copied().unwrap_or(0);
         let by_identity = who.and_then(|who| self.by_identity.get(who)).copied().unwrap_or(0);
         if STREAMS_MAX <= self.slots.len() {
@@ -154,8 +156,12 @@ impl Table {
             *self.by_identity.entry(who.clone()).or_default() += 1;
         }
         self.next += 1;
-        let slot =
-            Slot { target: target.clone(), who: who.cloned(), secret: [0; SECRET], state: State::Busy };
+        let slot = Slot {
+            target: target.clone(),
+            identity: identity.clone(),
+            secret: [0; SECRET],
+            state: State::Busy,
+        };
         self.slots.insert(self.next, slot);
         Ok(self.next)
     }
@@ -164,7 +170,7 @@ impl Table {
         let slot = self.slots.get_mut(&key)?;
         let is_theirs = bool::from(slot.secret.ct_eq(secret))
             && slot.target == asker.target
-            && slot.who == asker.identity.who;
+            && is_same(&slot.identity, &asker.identity);
         if !is_theirs {
             return None;
         }
@@ -177,11 +183,16 @@ impl Table {
     fn remove(&mut self, key: u64) -> Option<Slot> {
         let slot = self.slots.remove(&key)?;
         less(&mut self.by_database, &slot.target);
-        if let Some(who) = &slot.who {
+        if let Some(who) = &slot.identity.who {
             less(&mut self.by_identity, who);
         }
         Some(slot)
     }
+}
+
+/// Whether two credentials are of one owner: of the same name, or good for the same if they have none.
+fn is_same(one: &Arc<Identity>, other: &Arc<Identity>) -> bool {
+    Arc::ptr_eq(one, other) || (one.who == other.who && (one.who.is_some() || one.grants == other.grants))
 }
 
 /// One less of them; none are not kept.
@@ -291,14 +302,27 @@ mod tests {
     #[test]
     fn streams_are_counted_for_their_database_and_their_owner_until_they_are_gone() {
         let mut table = Table::default();
-        let (target, who) = (Target::Default, Arc::from("me"));
+        let target = Target::Default;
+        let me = Arc::new(Identity::new(Some("me".into()), Vec::new(), None));
         let keys: Vec<u64> =
-            (0..STREAMS_PER_DATABASE_MAX).map(|_| table.add(&target, Some(&who)).expect("room")).collect();
-        let refused = table.add(&target, Some(&who)).expect_err("as many as may be");
+            (0..STREAMS_PER_DATABASE_MAX).map(|_| table.add(&target, &me).expect("room")).collect();
+        let refused = table.add(&target, &me).expect_err("as many as may be");
         assert!(refused.error().message.contains("4096 streams are open of this database"));
-        assert!(table.add(&Target::Named("other".parse().expect("a name")), Some(&who)).is_ok());
+        assert!(table.add(&Target::Named("other".parse().expect("a name")), &me).is_ok());
         keys.into_iter().for_each(|key| drop(table.remove(key)));
-        assert!(table.add(&target, None).is_ok());
+        assert!(table.add(&target, &Arc::new(Identity::anybody())).is_ok());
         assert_eq!((table.by_database.len(), table.by_identity.len()), (2, 1));
+    }
+
+    #[test]
+    fn a_stream_is_for_its_owner_whatever_else_is_permitted_to_others() {
+        let named = |who: &str| Arc::new(Identity::new(Some(who.into()), Vec::new(), None));
+        let nameless = |all: bool| {
+            let grants = if all { Identity::anybody().grants.clone() } else { Vec::new() };
+            Arc::new(Identity::new(None, grants, None))
+        };
+        assert!(is_same(&named("me"), &named("me")) && !is_same(&named("me"), &named("you")));
+        assert!(!is_same(&named("me"), &nameless(true)));
+        assert!(is_same(&nameless(true), &nameless(true)) && !is_same(&nameless(true), &nameless(false)));
     }
 }

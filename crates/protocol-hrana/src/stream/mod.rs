@@ -17,6 +17,8 @@ mod cursor;
 mod driven;
 mod fail;
 mod sqlite;
+#[cfg(test)]
+mod tests;
 mod texts;
 mod turn;
 mod work;
