@@ -2,6 +2,7 @@
 //! and that they may.
 use crate::call::{Answer, Call};
 use crate::compress;
+use crate::counters::By;
 use crate::endpoint::{Endpoint, is_probe, wants_socket};
 use crate::error::{Fault, Form};
 use crate::gate;
@@ -11,16 +12,25 @@ use crate::{hrana, live, page, query, socket};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, header};
 use hyper::body::Incoming;
-use rowhouse_access::{Credentials, Identity, Scope};
+use rowhouse_access::{AuthError, Credentials, Identity, Scope};
 use rowhouse_gateway::routing::{Facts, RouteError, Said};
 use rowhouse_types::{ErrorCode, Target};
 use std::sync::Arc;
 
 /// Answers one request.
 pub(crate) async fn answer(shared: Arc<Shared>, line: Arc<Line>, request: Request<Incoming>) -> Answer {
+    let (counters, from) = (shared.context.counters.clone(), line.from);
+    let (by, answer) = respond(shared, line, request).await;
+    let status = answer.status();
+    counters.answered(by, status);
+    tracing::debug!(%from, ?by, status = status.as_u16(), "request answered");
+    answer
+}
+
+async fn respond(shared: Arc<Shared>, line: Arc<Line>, request: Request<Incoming>) -> (By, Answer) {
     let (head, body) = request.into_parts();
     if let Err(fault) = line.enter(&shared.context.clients).await {
-        return fault.response(Form::of(&head));
+        return (By::None, fault.response(Form::of(&head)));
     }
     let is_required = shared.context.access.is_required();
     if let Some(answer) = page::serve(&head, &shared) {
@@ -29,20 +39,20 @@ pub(crate) async fn answer(shared: Arc<Shared>, line: Arc<Line>, request: Reques
             line.identify(&shared.anybody).unwrap_or_default();
         }
         line.asked();
-        return answer;
+        return (By::Page, answer);
     }
     let page = match shared.gate.check_origin(&head) {
         Ok(page) => page,
-        Err(fault) => return fault.response(Form::of(&head)),
+        Err(fault) => return (By::None, fault.response(Form::of(&head))),
     };
     let compresses = shared.context.settings.compression && compress::takes_gzip(&head.headers);
-    let mut answer = match checked(&shared, is_required, &line, &head) {
-        Some(answer) => answer,
+    let (by, mut answer) = match checked(&shared, is_required, &line, &head) {
+        Some(answer) => (By::None, answer),
         None => {
             let form = Form::of(&head);
             match admitted(shared, line, head).await {
-                Ok((call, endpoint)) => asked(call, endpoint, body).await,
-                Err(fault) => fault.response(form),
+                Ok((call, endpoint)) => (By::Endpoint(endpoint), asked(call, endpoint, body).await),
+                Err(fault) => (By::None, fault.response(form)),
             }
         }
     };
@@ -52,7 +62,7 @@ pub(crate) async fn answer(shared: Arc<Shared>, line: Arc<Line>, request: Reques
     if let Some(page) = page {
         page.let_read(answer.headers_mut());
     }
-    answer
+    (by, answer)
 }
 
 /// What is answered before it is known who asks.
@@ -71,26 +81,28 @@ fn checked(shared: &Shared, is_required: bool, line: &Line, head: &Parts) -> Opt
 async fn admitted(shared: Arc<Shared>, line: Arc<Line>, head: Parts) -> Result<(Call, Endpoint), Fault> {
     let credentials = credentials(&head.headers)?;
     let may_say_later = matches!(credentials, Credentials::None) && wants_socket(&head);
-    let identity = match shared.authenticate(credentials, line.from.ip()).await {
+    let (identity, is_nobody) = match shared.authenticate(credentials, line.from.ip()).await {
         Ok(identity) => {
             line.identify(&identity)?;
-            identity
+            (identity, false)
         }
         // Over WebSocket it says so in its first message.
-        Err(_missing) if may_say_later => Arc::new(Identity::new(None, Vec::new(), None)),
+        Err(_missing) if may_say_later => (Arc::new(Identity::new(None, Vec::new(), None)), true),
         Err(error) => return Err(Fault::from(&error)),
     };
-    let is_nobody = identity.grants.is_empty();
     let (target, prefix) = match route(&shared, &head, &identity) {
         Ok(route) => route,
         // The token may name it.
-        Err(RouteError::Unnamed) if is_nobody && may_say_later => (Target::Default, 0),
+        Err(RouteError::Unnamed) if is_nobody => (Target::Default, 0),
         Err(error) => return Err(Fault::from(&error)),
     };
     let endpoint = Endpoint::of(&head.uri.path()[prefix..], &head).ok_or_else(Fault::no_such_path)?;
+    if is_nobody && !endpoint.takes_hello() {
+        return Err(Fault::from(&AuthError::Missing));
+    }
     let client = line.client(&shared.context.gateway, &identity);
     let call = Call { shared, line, target, identity, head, prefix, client };
-    if !(is_nobody && may_say_later && endpoint.takes_hello()) {
+    if !is_nobody {
         call.authorize(Scope::Read)?;
     }
     Ok((call, endpoint))

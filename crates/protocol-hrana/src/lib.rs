@@ -7,7 +7,7 @@
 //! | file | holds |
 //! | --- | --- |
 //! | `listener`, `connection`, `line` | the socket; one connection, and what is known of it |
-//! | `shared` | what all connections are served with |
+//! | `shared`, `counters` | what all connections are served with, and what was answered |
 //! | `dispatch`, `gate`, `endpoint`, `call` | from a request's head to who answers it |
 //! | `intake`, `body`, `error`, `page` | a request's body; an answer's; what went wrong; what needs no database |
 //! | `stream/` | what a stream of Hrana's does, whatever it is spoken over |
@@ -19,6 +19,7 @@ mod body;
 mod call;
 mod compress;
 mod connection;
+mod counters;
 mod dispatch;
 mod endpoint;
 mod error;
@@ -38,6 +39,7 @@ mod stream;
 /// What is spoken within TLS, the preferred first.
 pub const PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];
 
+pub use counters::Counters;
 pub use gate::Origins;
 pub use listener::{BindError, Listener};
 pub use shared::{Context, Patience, Settings, Timeouts};

@@ -1,4 +1,5 @@
 //! What all connections share.
+use crate::counters::Counters;
 use crate::gate::{Gate, Origins};
 use crate::hrana::Streams;
 use rowhouse_access::{Access, AuthError, Credentials, Identity, Tls};
@@ -30,6 +31,8 @@ pub struct Context {
     pub router: Router,
     /// How it is encrypted, if it is.
     pub tls: Option<Tls>,
+    /// What was answered.
+    pub counters: Counters,
     /// How connections are served.
     pub settings: Settings,
     /// How long they may take.

@@ -65,6 +65,7 @@ pub(crate) struct Composed {
     pub(crate) observer: Arc<Everybody>,
     pub(crate) patience: Patience,
     pub(crate) http_patience: hrana::Patience,
+    pub(crate) http_counters: hrana::Counters,
     pub(crate) gateway: Gateway,
     pub(crate) backups: Option<Backups>,
     pub(crate) executor: Executor,
@@ -149,6 +150,7 @@ pub(crate) async fn gateway(
         observer,
         patience,
         http_patience,
+        http_counters: hrana::Counters::default(),
         gateway,
         backups,
         executor,
@@ -242,6 +244,7 @@ pub(crate) fn http(
         router: config.router.clone(),
         tls,
         patience: composed.http_patience.clone(),
+        counters: composed.http_counters.clone(),
         settings: hrana::Settings {
             policy: http.policy,
             compression: http.compression,

@@ -4,12 +4,14 @@
 //! What clients can bring about again and again is said in moderation, and what was left unsaid is
 //! counted in `suppressed`: no client fills the disk by being refused.
 mod access;
+mod http;
 mod journal;
 mod limit;
 mod metrics;
 mod moderation;
 
 pub(crate) use access::write_access;
+pub(crate) use http::write_http;
 pub use metrics::Metrics;
 use moderation::Moderation;
 use rowhouse_gateway::{CloseReason, Event, Observer, Refusal};

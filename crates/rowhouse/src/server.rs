@@ -176,6 +176,7 @@ impl Server {
             observer: composed.observer.clone(),
             journal: composed.journal.clone(),
             access: composed.roster.access().clone(),
+            http: composed.http_counters.clone(),
             drain: drain.clone(),
         });
         let management = management.map(|bound| bound.start(composed.managed(operator.clone()))).transpose();

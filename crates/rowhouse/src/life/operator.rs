@@ -1,10 +1,11 @@
 //! What management asks of the program: its configuration, its log, what it has counted.
 use super::in_force::{ChangeError, InForce};
 use super::log_level::LogLevel;
-use crate::observe::{Everybody, chain, write_access};
+use crate::observe::{Everybody, chain, write_access, write_http};
 use rowhouse_access::Access;
 use rowhouse_gateway::{Action, Cause, Entry, Journal, Recording};
 use rowhouse_management::{ConfigChange, Operator, OperatorError, Readiness};
+use rowhouse_protocol_hrana::Counters;
 use rowhouse_sync::Drain;
 use rowhouse_wire::management::ConfigEntry;
 use serde_json::Value;
@@ -19,6 +20,7 @@ pub(crate) struct Attendant {
     pub(crate) observer: Arc<Everybody>,
     pub(crate) journal: Journal,
     pub(crate) access: Access,
+    pub(crate) http: Counters,
     pub(crate) drain: Drain,
 }
 
@@ -64,6 +66,7 @@ impl Operator for Attendant {
     fn metrics(&self, out: &mut String) {
         self.observer.metrics().write(out);
         write_access(&self.access.counts(), out);
+        write_http(&self.http.list(), out);
     }
 
     fn ready(&self) -> Readiness {

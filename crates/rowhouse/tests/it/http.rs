@@ -2,12 +2,17 @@
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use rowhouse::{Running, Server, ServerBuilder, StartError};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -287,5 +292,44 @@ async fn beyond_loopback_nobody_is_served_unasked_without_saying_who_they_are() 
     assert!(matches!(refused, StartError::Exposed(_)) && refused.to_string().contains("--allow-anonymous"));
     let (running, _) = start(everywhere().option("allow_anonymous", "true")).await;
     assert!(running.warnings()[0].contains("serves whoever comes"), "{:?}", running.warnings());
+    running.shut_down().await.expect("nothing is in flight");
+}
+
+#[tokio::test]
+async fn with_a_certificate_it_speaks_tls_alone_and_both_versions_within() {
+    let home = tempfile::tempdir().expect("a directory");
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let (certificate, key) = (home.path().join("cert.pem"), home.path().join("key.pem"));
+    std::fs::write(&certificate, made.cert.pem()).expect("writable");
+    std::fs::write(&key, made.signing_key.serialize_pem()).expect("writable");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).expect("its owner's");
+    let encrypted = builder()
+        .option("http_tls_cert", certificate.to_str().expect("UTF-8"))
+        .option("http_tls_key", key.to_str().expect("UTF-8"));
+    let (running, address) = start(encrypted).await;
+    assert!(running.listeners()[0].url().starts_with("https://127.0.0.1:"));
+    let mut roots = RootCertStore::empty();
+    roots.add(made.cert.der().clone()).expect("a certificate");
+    for (offered, chosen) in [(&["h2", "http/1.1"][..], "h2"), (&["http/1.1"], "http/1.1")] {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let mut config = config.expect("TLS").with_root_certificates(roots.clone()).with_no_client_auth();
+        config.alpn_protocols = offered.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        let stream = TcpStream::connect(address).await.expect("it listens");
+        let name = ServerName::try_from("localhost").expect("a name");
+        let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
+        let mut stream = stream.expect("it is who it says");
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(chosen.as_bytes()));
+        if chosen == "http/1.1" {
+            stream.write_all(get("/health", "Connection: close\r\n").as_bytes()).await.expect("it reads");
+            let mut answer = String::new();
+            // It may end without saying so.
+            let _end = stream.read_to_string(&mut answer).await;
+            assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("ok\n"), "{answer}");
+        }
+    }
+    let mut plain = Line::open(address).await;
+    plain.send(get("/health", "").as_bytes()).await;
+    assert!(timeout(PATIENCE, plain.read()).await.expect("it is closed").is_none());
     running.shut_down().await.expect("nothing is in flight");
 }
