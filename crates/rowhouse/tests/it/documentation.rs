@@ -41,6 +41,7 @@ pages! {
     the_commands_of_backups_run: "docs/backups.md",
     the_commands_of_the_benchmarks_run: "docs/benchmarks.md",
     the_commands_of_encryption_run: "docs/encryption.md",
+    the_commands_of_http_run: "docs/http.md",
     the_commands_of_installing_run: "docs/install.md",
     the_commands_of_limits_run: "docs/limits.md",
     the_commands_of_management_run: "docs/management.md",
