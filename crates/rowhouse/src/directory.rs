@@ -5,10 +5,12 @@
 use crate::compose;
 use crate::config::Config;
 use crate::state::{JournalStartError, Kept, State, StateError};
+use rowhouse_access::Access;
 use rowhouse_engine::{EngineError, Location};
 use rowhouse_engine_sqlite::Executor;
 use rowhouse_gateway::{
-    AdminError, Catalog, Cause, Dynamic, Gateway, Interface, Parts, Removal, Silent, Spec,
+    AdminError, Catalog, Cause, Dynamic, Gateway, Interface, JournalError, Parts, Removal, Roster, Silent,
+    Spec,
 };
 use rowhouse_types::{DatabaseName, Target};
 use std::collections::BTreeSet;
@@ -65,6 +67,9 @@ pub enum DirectoryError {
         #[source]
         source: AdminError,
     },
+    /// The tokens and users cannot be read.
+    #[error("cannot read the tokens and users that are kept")]
+    Roster(#[source] JournalError),
     /// The databases cannot be listed.
     #[error("the databases cannot be listed")]
     List(#[source] EngineError),
@@ -125,6 +130,21 @@ impl Directory {
         self.must_be_by_name(name)?;
         let how = Removal::default();
         self.gateway.drop_database(name, how, &self.cause).await.map_err(|error| failed(name, error))
+    }
+
+    /// The API tokens and users that are kept here.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be read.
+    pub async fn roster(&self) -> Result<Roster, DirectoryError> {
+        let roster = Roster::open(Access::default(), self.kept.journal().clone()).await;
+        roster.map_err(DirectoryError::Roster)
+    }
+
+    /// On whose behalf things are done here.
+    pub fn cause(&self) -> &Cause {
+        &self.cause
     }
 
     /// Makes safe what was recorded, and lets go of the directory.

@@ -59,7 +59,7 @@ error_codes! {
     InvalidName = "invalid_name",
     /// There is no such database, or databases are not opened by name on this server.
     DatabaseNotFound = "database_not_found",
-    /// The database does not exist and this server may not create it.
+    /// The database does not exist, and this server or this client may not create it.
     CreationNotAllowed = "creation_not_allowed",
     /// Another database has the same name but for the case of letters.
     NameTaken = "name_taken",
@@ -71,7 +71,7 @@ error_codes! {
     QueueFull = "queue_full",
     /// Every connection to this database was in use until the deadline.
     ConnectionLimitReached = "connection_limit_reached",
-    /// This database is asked for more often than it may be.
+    /// This database is asked for, or these credentials are used, more often than may be.
     RateLimited = "rate_limited",
     /// The database is paused, and was not resumed in time.
     DatabasePaused = "database_paused",

@@ -17,6 +17,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use utoipa::IntoParams;
 use zeroize::Zeroizing;
 
+/// What is said with the first of them.
+const FROM_NOW_ON: &str = "From now on nobody comes in over HTTP without credentials";
+
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -73,10 +76,14 @@ pub(crate) async fn create_token(
         rate: rate.map(positive).transpose()?,
     };
     let (roster, cause) = (shared.context.roster.clone(), write.cause);
+    let was_required = roster.access().is_required();
     let issued = shared.on_data(async move { roster.issue(new, &cause).await }).await??;
     recorded(issued.recording).await?;
     Ok(Json(TokenCreated {
-        message: format!("Token {name} created: its secret is told this once"),
+        message: match shared.context.roster.access().is_required() && !was_required {
+            true => format!("Token {name} created: its secret is told this once. {FROM_NOW_ON}"),
+            false => format!("Token {name} created: its secret is told this once"),
+        },
         name,
         secret: issued.secret.reveal().to_owned(),
         status: SUCCESS.to_owned(),
@@ -140,9 +147,13 @@ pub(crate) async fn add_user(State(shared): State<Arc<Shared>>, write: Write) ->
         let new = NewUser { name: label, password, scopes, databases };
         roster.add_user(new, &cause).await
     };
+    let was_required = shared.context.roster.access().is_required();
     let added: Result<_, RosterError> = shared.on_data(adding).await?;
     recorded(added?).await?;
-    Ok(Json(Done::new(format!("User {name} added"))))
+    Ok(Json(Done::new(match shared.context.roster.access().is_required() && !was_required {
+        true => format!("User {name} added. {FROM_NOW_ON}"),
+        false => format!("User {name} added"),
+    })))
 }
 
 /// Removes a user: whoever came in as them may do nothing more.

@@ -1,4 +1,5 @@
 //! The command line: one file per command, and what each makes of the layers of configuration.
+mod accounts;
 mod api;
 mod audit;
 mod backup;
@@ -28,6 +29,7 @@ pub(crate) use multi_server::MultiServer;
 pub(crate) use place::Usage;
 pub(crate) use start::Start;
 
+use accounts::{TokenCommand, UserCommand};
 use audit::Audit;
 use backup::BackUp;
 use clap::{Args as _, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -95,6 +97,10 @@ pub(crate) enum Tool {
     Manager(Box<Manager>),
     /// See, create, limit and drop databases.
     Db(Box<Db>),
+    /// Make, list and take back API tokens, by which one comes in over HTTP.
+    Token(Box<TokenCommand>),
+    /// Add, list and remove users, who come in over HTTP by name and password.
+    User(Box<UserCommand>),
     /// Show how busy a running server is.
     Top(Box<Top>),
     /// Back up databases now, and list backups.
@@ -215,6 +221,8 @@ impl Tool {
             Self::Health(ask) => ask.run(out),
             Self::Manager(manager) => manager.run(out),
             Self::Db(db) => db.run(out),
+            Self::Token(token) => token.run(out),
+            Self::User(user) => user.run(out),
             Self::Top(top) => top.run(out),
             Self::Backup(backup) => backup.run(out),
             Self::Restore(restore) => restore.run(out),

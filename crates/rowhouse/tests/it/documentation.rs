@@ -37,6 +37,7 @@ pages! {
     the_commands_of_the_readme_run: "README.md",
     the_commands_of_the_client_run: "clients/python/README.md",
     the_commands_of_contributing_run: "CONTRIBUTING.md",
+    the_commands_of_access_run: "docs/access.md",
     the_commands_of_history_and_audit_run: "docs/audit.md",
     the_commands_of_backups_run: "docs/backups.md",
     the_commands_of_the_benchmarks_run: "docs/benchmarks.md",

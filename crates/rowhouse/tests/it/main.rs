@@ -5,6 +5,7 @@
 //! tests say `SKIPPED:`, and fail where `CI` is `true`.
 #![cfg(test)]
 
+mod access;
 mod administration;
 mod audit;
 mod backups;

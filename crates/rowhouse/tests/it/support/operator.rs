@@ -22,9 +22,13 @@ pub(crate) struct Operator {
 impl Operator {
     /// A server with this limit, started as documented under one of the program's names.
     pub(crate) fn start(name: &str, limit: &str, flags: &[&str]) -> Self {
-        let home = Home::new();
-        let fixed = ["start", "0", limit, "--tcp-address", "tcp://127.0.0.1:0", "--data-directory", "data"];
-        let command = home.command_as(name, &[&fixed[..], flags].concat());
+        Self::start_in(Home::new(), name, &[&[limit], flags].concat())
+    }
+
+    /// The same, where something was made ready for it; the limit is the first of the words.
+    pub(crate) fn start_in(home: Home, name: &str, words: &[&str]) -> Self {
+        let fixed = ["--tcp-address", "tcp://127.0.0.1:0", "--data-directory", "data"];
+        let command = home.command_as(name, &[&["start", "0"], words, &fixed[..]].concat());
         let server = Server::run(&home, command);
         for name in NAMES {
             let _link = home.command_as(name, &[]);
