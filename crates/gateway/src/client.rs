@@ -186,6 +186,11 @@ impl Client {
     pub(crate) fn gateway(&self) -> &Gateway {
         &self.known.gateway
     }
+
+    /// Who asks the gateway for what there is, and has nothing created.
+    pub(crate) fn reader(&self) -> &Asker {
+        &self.known.guest
+    }
 }
 
 // === impl Known ===

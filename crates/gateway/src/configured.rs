@@ -1,7 +1,6 @@
 //! The configured databases: opened at the start, never evicted, opened anew when replaced.
 use crate::catalog::Spec;
 use crate::event::{CloseReason, Event};
-use crate::pool::Pool;
 use crate::registry::{Lease, OpenError, RegistryParts, open_or_create};
 use crate::tenant::{Tenant, TenantKind};
 use rowhouse_sync::Singleflight;
@@ -73,6 +72,7 @@ impl Configured {
         }
         drop(state);
         tenant.holds.end();
+        tenant.live.end();
     }
 
     /// The open ones.
@@ -162,11 +162,10 @@ impl fmt::Debug for Configured {
 }
 
 async fn open(parts: &RegistryParts, spec: &Spec) -> Result<Arc<Tenant>, OpenError> {
-    let RegistryParts { engine, tasks, book, .. } = parts;
+    let RegistryParts { engine, book, .. } = parts;
     let presence = engine.probe(&spec.location).await.map_err(OpenError::Engine)?;
     let (database, _created) = open_or_create(&**engine, spec, presence).await?;
-    let pool = Pool::new(database.clone(), book.clone(), tasks.clone());
-    let tenant = Arc::new(Tenant::new(spec.clone(), TenantKind::Static, database, pool));
+    let tenant = Arc::new(Tenant::new(spec.clone(), TenantKind::Static, parts.tenant(database)));
     tenant.heed(book);
     Ok(tenant)
 }

@@ -74,7 +74,11 @@ impl Gateway {
     }
 
     /// Waits while the database is paused or being dropped.
-    async fn pass_gate(&self, target: &Target, deadline: Option<Instant>) -> Result<(), AcquireError> {
+    pub(crate) async fn pass_gate(
+        &self,
+        target: &Target,
+        deadline: Option<Instant>,
+    ) -> Result<(), AcquireError> {
         let Shared { gates, book, .. } = &*self.shared;
         if !gates.is_shut(target) {
             return Ok(());
@@ -137,7 +141,7 @@ impl Gateway {
         }
     }
 
-    async fn lease(&self, asker: &Asker, target: &Target) -> Result<Lease, OpenError> {
+    pub(crate) async fn lease(&self, asker: &Asker, target: &Target) -> Result<Lease, OpenError> {
         let Shared { catalog, configured, registry, observer, .. } = &*self.shared;
         match catalog.resolve(target) {
             Err(_nowhere) => {

@@ -8,6 +8,7 @@ use crate::connect::ConnectError;
 use crate::event::{Event, Observer};
 use crate::journal::{Journal, JournalError};
 use crate::limits::Limits;
+use crate::live::{Counts as LiveCounts, LiveStatus};
 use crate::pool::Session;
 use crate::registry::{
     Asker, DynamicStatus, Failures, OpenError, Owner, Registry, RegistryParts, RegistryStatus,
@@ -41,6 +42,7 @@ pub(crate) struct Shared {
     pub(crate) configured: Configured,
     pub(crate) registry: Registry,
     failures: Arc<Failures>,
+    live: Arc<LiveCounts>,
     clients: AtomicU64,
     principals: Principals,
     pub(crate) observer: Arc<dyn Observer>,
@@ -119,6 +121,7 @@ impl Gateway {
         book.take_up(journal.kept().await?);
         let tasks = TaskTracker::new();
         let failures = Arc::new(Failures::default());
+        let live = Arc::new(LiveCounts::default());
         let parts = RegistryParts {
             engine: engine.clone(),
             observer: observer.clone(),
@@ -127,6 +130,7 @@ impl Gateway {
             gates: gates.clone(),
             failures: failures.clone(),
             past: past.clone(),
+            live: live.clone(),
         };
         let configured = Configured::open(parts.clone(), catalog.configured())
             .await
@@ -144,6 +148,7 @@ impl Gateway {
             configured,
             registry,
             failures,
+            live,
             clients: AtomicU64::new(0),
             principals: Principals::default(),
             observer,
@@ -279,6 +284,11 @@ impl Gateway {
         self.shared.registry.counts()
     }
 
+    /// Counts of feeds of changes.
+    pub fn live(&self) -> LiveStatus {
+        self.shared.live.status()
+    }
+
     /// Closes everything, each database when its last session has ended.
     ///
     /// Call it when the protocols have let their sessions go; nothing can be connected afterwards.
@@ -318,10 +328,22 @@ async fn keep_house(gateway: Weak<Shared>) {
             let now = Instant::now();
             shared.registry.trim(now);
             shared.configured.tenants().iter().for_each(|tenant| tenant.pool.trim(now));
+            tend_feeds(&shared);
             shared.registry.verify().await;
         }
     };
     closing.run_until_cancelled(housekeeping).await;
+}
+
+/// Stops listening to databases whose changes nobody wants to be told any more, and looks whether others
+/// have written to those whose changes somebody does.
+fn tend_feeds(shared: &Shared) {
+    let now = tokio::time::Instant::now().into_std();
+    for tenant in shared.registry.tenants().into_iter().chain(shared.configured.tenants()) {
+        if let Some(listening) = tenant.live.tend(now) {
+            shared.tasks.spawn(async move { listening.look().await });
+        }
+    }
 }
 
 /// Whether operators should look after the database: the fault is neither its user's nor a rush's.

@@ -14,6 +14,7 @@ mod gateway;
 mod hold;
 mod journal;
 mod limits;
+mod live;
 mod pace;
 mod pinned;
 mod pool;
@@ -40,6 +41,9 @@ pub use journal::{
     JournalParts, JournalReader, NoHash, Query, Recorded, Recording, Verdict, Verified,
 };
 pub use limits::{DatabaseLimits, InvalidLimit, Limits, LimitsPatch, OwnLimits, Patch};
+pub use live::{
+    Ended, InvalidPosition, LiveLimits, LiveStatus, Position, Subscribe, SubscribeError, Subscription, Told,
+};
 pub use pinned::{Due, Expired, Pinned};
 pub use pool::{AcquireError, Session};
 pub use registry::{DynamicStatus, OpenError, RegistryStatus};

@@ -1,4 +1,5 @@
 //! What a gateway, and each of its databases, may use.
+use crate::live::LiveLimits;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ pub struct Limits {
     pub acquire_timeout: Duration,
     /// How long a connection beyond the first stays open unused.
     pub idle_timeout: Duration,
+    /// What the feed of changes of each database may take.
+    pub live: LiveLimits,
     /// What each database may use that has no limits of its own.
     pub database: DatabaseLimits,
 }
@@ -34,6 +37,7 @@ impl Default for Limits {
             create_rate: NonZeroU32::new(100).expect("not zero"),
             acquire_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(30),
+            live: LiveLimits::default(),
             database: DatabaseLimits::default(),
         }
     }

@@ -3,6 +3,7 @@ use crate::book::Book;
 use crate::catalog::Spec;
 use crate::event::CloseReason;
 use crate::hold::Holds;
+use crate::live::Live;
 use crate::pace::Pace;
 use crate::pool::Pool;
 use crate::uses::Uses;
@@ -29,6 +30,8 @@ pub(crate) struct Tenant {
     pub(crate) leases: Uses,
     /// Those of them that nobody has a connection with.
     pub(crate) holds: Holds,
+    /// Who is told of its changes.
+    pub(crate) live: Live,
     /// How often it is asked for.
     pub(crate) pace: Pace,
     /// Requests that wait for their turn at that pace.
@@ -113,8 +116,20 @@ pub struct TenantStatus {
     pub process: Option<Process>,
 }
 
+/// What a tenant is made of.
+#[derive(Debug)]
+pub(crate) struct TenantParts {
+    /// The engine's handle.
+    pub(crate) database: Arc<dyn Database>,
+    /// Its connections.
+    pub(crate) pool: Pool,
+    /// Who is told of its changes.
+    pub(crate) live: Live,
+}
+
 impl Tenant {
-    pub(crate) fn new(spec: Spec, kind: TenantKind, database: Arc<dyn Database>, pool: Pool) -> Self {
+    pub(crate) fn new(spec: Spec, kind: TenantKind, parts: TenantParts) -> Self {
+        let TenantParts { database, pool, live } = parts;
         let opened_at = Instant::now();
         Self {
             spec,
@@ -122,6 +137,7 @@ impl Tenant {
             pool,
             leases: Uses::default(),
             holds: Holds::default(),
+            live,
             pace: Pace::new(tokio::time::Instant::now().into_std()),
             paced: AtomicU32::new(0),
             counters: Counters::default(),
@@ -158,6 +174,7 @@ impl Tenant {
     pub(crate) fn end(&self) {
         self.notices.send_replace(true);
         self.holds.let_go();
+        self.live.let_go();
     }
 
     /// Lets its sessions be: it was not to end after all.
@@ -226,6 +243,7 @@ impl Tenant {
 
     /// Closes every connection, then the database. Nobody may hold a lease.
     pub(crate) async fn close(&self) -> Result<(), EngineError> {
+        self.live.end();
         self.pool.close().await;
         self.database.close().await
     }

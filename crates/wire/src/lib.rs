@@ -7,6 +7,7 @@ mod malformed;
 mod protobuf;
 
 pub mod hrana;
+pub mod live;
 pub mod management;
 pub mod query;
 pub mod sqlite_rx;

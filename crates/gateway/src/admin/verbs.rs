@@ -250,6 +250,7 @@ impl Gateway {
 /// Waits until nobody uses it.
 async fn none_left(tenant: &Arc<Tenant>, patience: Duration) -> Result<(), AdminError> {
     tenant.holds.let_go();
+    tenant.live.let_go();
     let left = timeout(patience, tenant.leases.none()).await;
     left.map_err(|_elapsed| AdminError::StillInUse { sessions: tenant.pool.status().held, waited: patience })
 }

@@ -11,9 +11,10 @@ use crate::book::Book;
 use crate::catalog::{Dynamic, Spec};
 use crate::event::{CloseReason, Event, Observer};
 use crate::limits::Limits;
+use crate::live::{Counts as LiveCounts, Live};
 use crate::pace::Pace;
 use crate::pool::Pool;
-use crate::tenant::{Tenant, TenantKind};
+use crate::tenant::{Tenant, TenantKind, TenantParts};
 use rowhouse_engine::{Database, Engine, EngineError, Presence, Processes};
 use rowhouse_sync::Singleflight;
 use rowhouse_types::{DatabaseName, ErrorKind, Reportable, Target};
@@ -52,6 +53,8 @@ pub(crate) struct RegistryParts {
     pub(crate) past: Arc<Past>,
     /// What failed a moment ago, told with the configured databases'.
     pub(crate) failures: Arc<Failures>,
+    /// What is counted of feeds of changes.
+    pub(crate) live: Arc<LiveCounts>,
 }
 
 /// Who asks for a database, as far as sharing goes.
@@ -66,6 +69,17 @@ pub(crate) struct Asker {
 
 /// The most flights of others, who may not create, that one who may goes along with.
 const FLIGHTS_MAX: u32 = 64;
+
+// === impl RegistryParts ===
+
+impl RegistryParts {
+    /// What a tenant of an open database is made of.
+    pub(crate) fn tenant(&self, database: Arc<dyn Database>) -> TenantParts {
+        let pool = Pool::new(database.clone(), self.book.clone(), self.tasks.clone());
+        let live = Live::new(self.book.clone(), self.live.clone());
+        TenantParts { database, pool, live }
+    }
+}
 
 // === impl Registry ===
 
@@ -157,6 +171,7 @@ impl Registry {
     pub(crate) fn retire(&self, tenant: &Arc<Tenant>) {
         self.step(|table, effects| table.retire(tenant, name_of(tenant), effects));
         tenant.holds.end();
+        tenant.live.end();
     }
 
     /// The database, if it is open; it is not lent.
@@ -265,7 +280,7 @@ impl Registry {
     }
 
     async fn open(&self, spec: &Spec, dynamic: Dynamic, asker: &Asker) -> Result<Lease, OpenError> {
-        let RegistryParts { engine, tasks, book, gates, .. } = &self.shared.parts;
+        let RegistryParts { engine, book, gates, .. } = &self.shared.parts;
         let name = spec.target.name().expect("the registry opens databases by name only");
         // Looked up before any place is taken: who asks for what is not there evicts nobody.
         let presence = engine.probe(&spec.location).await.map_err(OpenError::Engine)?;
@@ -293,8 +308,8 @@ impl Registry {
             }
             opened => opened?,
         };
-        let pool = Pool::new(database.clone(), book.clone(), tasks.clone());
-        let tenant = Arc::new(Tenant::new(spec.clone(), TenantKind::Dynamic, database, pool));
+        let parts = self.shared.parts.tenant(database);
+        let tenant = Arc::new(Tenant::new(spec.clone(), TenantKind::Dynamic, parts));
         tenant.heed(book);
         std::mem::forget(place);
         self.step(|table, _effects| table.opened(name, tenant.clone(), created));

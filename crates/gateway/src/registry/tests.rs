@@ -5,8 +5,9 @@ use crate::book::Book;
 use crate::catalog::Spec;
 use crate::event::CloseReason;
 use crate::limits::Limits;
+use crate::live::Live;
 use crate::pool::Pool;
-use crate::tenant::{Tenant, TenantKind};
+use crate::tenant::{Tenant, TenantKind, TenantParts};
 use futures::executor::block_on;
 use proptest::prelude::*;
 use rowhouse_engine::{Engine, Location};
@@ -28,9 +29,11 @@ fn tenant(name: &DatabaseName) -> Arc<Tenant> {
     let location = Location(name.to_string());
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let database = runtime.block_on(fake.open(&location)).expect("present");
-    let pool = Pool::new(database.clone(), Book::new(Limits::default()), TaskTracker::new());
+    let book = Book::new(Limits::default());
+    let pool = Pool::new(database.clone(), book.clone(), TaskTracker::new());
     let spec = Spec { target: Target::Named(name.clone()), location };
-    Arc::new(Tenant::new(spec, TenantKind::Dynamic, database, pool))
+    let live = Live::new(book, Arc::default());
+    Arc::new(Tenant::new(spec, TenantKind::Dynamic, TenantParts { database, pool, live }))
 }
 
 fn table(max: u32, waiting: u32) -> Table {

@@ -6,7 +6,7 @@ use crate::shared::Shared;
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
-use rowhouse_gateway::{ClientsStatus, JournalCounts, Status, TenantStatus};
+use rowhouse_gateway::{ClientsStatus, JournalCounts, LiveStatus, Status, TenantStatus};
 use std::sync::Arc;
 
 /// Databases that are told by name; what the others amount to is told together.
@@ -29,6 +29,7 @@ pub(crate) async fn metrics(State(shared): State<Arc<Shared>>) -> Result<Respons
     }
     let paused = shared.context.gateway.paused();
     out.gauge("rowhouse_databases_paused", "Databases whose new requests wait.", paused);
+    live(&mut out, shared.context.gateway.live());
     shared.context.operator.metrics(&mut out.text);
     Ok(text(StatusCode::OK, KIND, out.text))
 }
@@ -58,6 +59,13 @@ fn clients(out: &mut Exposition, status: &ClientsStatus) {
         "Clients refused because the limit was reached.",
         status.refused,
     );
+}
+
+fn live(out: &mut Exposition, status: LiveStatus) {
+    let LiveStatus { subscribers, changes, gaps } = status;
+    out.gauge("rowhouse_live_subscribers", "Those who read a feed of changes.", subscribers);
+    out.counter("rowhouse_live_changes_total", "Changes of rows told to the feeds of databases.", changes);
+    out.counter("rowhouse_live_gaps_total", "Times something was committed that feeds could not tell.", gaps);
 }
 
 fn journal(out: &mut Exposition, counts: &JournalCounts) {

@@ -9,7 +9,7 @@ use rowhouse_access::AccessParts;
 use rowhouse_engine::{Location, SqlPolicy};
 use rowhouse_engine_sqlite::Synchronous;
 use rowhouse_gateway::routing::Router;
-use rowhouse_gateway::{Catalog, DatabaseLimits, Dynamic, Limits, Plan, Spec};
+use rowhouse_gateway::{Catalog, DatabaseLimits, Dynamic, Limits, LiveLimits, Plan, Spec};
 use rowhouse_types::Target;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -268,6 +268,11 @@ fn limits(layers: &Layers) -> Result<Limits, ConfigError> {
         create_rate: positive(layers.integer("create_rate")?),
         acquire_timeout: layers.duration("acquire_timeout")?,
         idle_timeout: layers.duration("idle_timeout")?,
+        live: LiveLimits {
+            window: positive(layers.integer("live_window")?),
+            window_bytes: layers.bytes("live_window_bytes")?,
+            subscribers: narrow(layers.integer("live_subscribers")?),
+        },
         database: DatabaseLimits {
             sessions: positive(layers.integer("pool_size")?),
             queue: narrow(layers.integer("pool_queue")?),

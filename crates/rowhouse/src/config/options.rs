@@ -235,6 +235,27 @@ pub const OPTIONS: &[Opt] = &[
         "How long a stream of Hrana's may be idle before its transaction is rolled back.",
     )
     .live(),
+    opt(
+        "live_window",
+        Kind::Integer(1, 1_000_000),
+        "10000",
+        "The changes of each database kept for those who read its feed slowly or come again.",
+    )
+    .live(),
+    opt(
+        "live_window_bytes",
+        Kind::Bytes(4096, 1024 * MIB),
+        "8MiB",
+        "The bytes that the changes kept of each database may take.",
+    )
+    .live(),
+    opt(
+        "live_subscribers",
+        Kind::Integer(0, 1_000_000),
+        "1000",
+        "The most who may read the feed of one database at once.",
+    )
+    .live(),
     opt("data_directory", Kind::Path, "", "Where databases opened by name live, and the server's state."),
     opt("default_database", Kind::Database, ":memory:", "The database of requests that name none."),
     opt(

@@ -29,6 +29,7 @@ mod journal;
 mod library;
 mod limits;
 mod limits_afar;
+mod live;
 mod log;
 mod management;
 mod manager;
