@@ -1,7 +1,8 @@
 //! Why an option has its value: the layer that set it, and what that layer overrode.
 use super::error::ConfigError;
+use super::kind::Kind;
 use super::layers::{Layers, Origin};
-use super::options::{Kind, OPTIONS, Opt};
+use super::options::{OPTIONS, Opt};
 use super::show::quoted;
 use std::fmt::Write as _;
 use toml::Value;

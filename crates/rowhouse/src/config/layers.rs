@@ -1,6 +1,7 @@
 //! Configuration as written: every key's value, the layer it comes from, and what that layer overrode.
 use super::error::ConfigError;
-use super::options::{Kind, Opt};
+use super::kind::Kind;
+use super::options::Opt;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};

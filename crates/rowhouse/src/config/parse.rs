@@ -1,8 +1,9 @@
 //! Values of options, from TOML or from text, with errors that say where the value stands.
 use super::error::ConfigError;
+use super::kind::Kind;
 use super::layers::Layers;
 use super::meant::absolute;
-use super::options::{Kind, Opt};
+use super::options::Opt;
 use rowhouse_types::DatabaseName;
 use serde_json::Value as Json;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};

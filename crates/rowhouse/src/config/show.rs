@@ -1,5 +1,6 @@
 //! The table of options, as an example file and as documentation.
-use super::options::{Kind, OPTIONS, Opt};
+use super::kind::Kind;
+use super::options::{OPTIONS, Opt};
 use std::fmt::Write as _;
 
 /// A configuration file with every option at its default, commented out where there is none.

@@ -45,7 +45,7 @@ async fn serve(options: &[(&str, &str)]) -> Served {
         .option("auto_connect", "true")
         .option("auto_create", "true");
     for (key, value) in options {
-        server = server.option(*key, *value);
+        server = server.option(key, value);
     }
     let running = server.build().expect("valid").start().await.expect("it starts");
     let address = running.listeners().iter().find(|listener| listener.protocol == "http").expect("it is on");
@@ -180,10 +180,12 @@ async fn a_feed_ends_when_the_server_does_and_says_so() {
     assert!(served.query("shop", "CREATE TABLE t (n)").await);
     let mut reader = served.read("/db/shop/live").await;
     reader.data("ready").await;
-    let stopping = tokio::spawn(served.running.shut_down());
-    assert_eq!(reader.data("end").await["code"], "shutting_down");
-    assert!(reader.event().await.is_none());
-    stopping.await.expect("it does not panic").expect("nothing is in flight");
+    let reading = async {
+        assert_eq!(reader.data("end").await["code"], "shutting_down");
+        assert!(reader.event().await.is_none());
+    };
+    let (stopped, ()) = tokio::join!(served.running.shut_down(), reading);
+    stopped.expect("nothing is in flight");
 }
 
 #[tokio::test]
@@ -208,12 +210,14 @@ async fn the_same_is_told_over_websocket() {
     socket.send(Message::Ping(vec![1].into())).await.expect("it reads");
     let pong = timeout(PATIENCE, socket.next()).await.expect("in time").expect("one").expect("well");
     assert_eq!(pong, Message::Pong(vec![1].into()));
-    let stopping = tokio::spawn(served.running.shut_down());
-    let last = timeout(PATIENCE, socket.next()).await.expect("in time").expect("one").expect("well");
-    assert!(last.to_text().expect("text").contains("shutting_down"), "{last:?}");
-    let close = timeout(PATIENCE, socket.next()).await.expect("in time").expect("one").expect("well");
-    assert!(matches!(close, Message::Close(Some(_))), "{close:?}");
-    stopping.await.expect("it does not panic").expect("nothing is in flight");
+    let reading = async {
+        let last = timeout(PATIENCE, socket.next()).await.expect("in time").expect("one").expect("well");
+        assert!(last.to_text().expect("text").contains("shutting_down"), "{last:?}");
+        let close = timeout(PATIENCE, socket.next()).await.expect("in time").expect("one").expect("well");
+        assert!(matches!(close, Message::Close(Some(_))), "{close:?}");
+    };
+    let (stopped, ()) = tokio::join!(served.running.shut_down(), reading);
+    stopped.expect("nothing is in flight");
 }
 
 #[tokio::test]
