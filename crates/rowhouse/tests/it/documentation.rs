@@ -45,6 +45,7 @@ pages! {
     the_commands_of_http_run: "docs/http.md",
     the_commands_of_installing_run: "docs/install.md",
     the_commands_of_limits_run: "docs/limits.md",
+    the_commands_of_feeds_run: "docs/live.md",
     the_commands_of_management_run: "docs/management.md",
     the_commands_of_operating_run: "docs/operating.md",
     the_commands_of_plain_sql_over_http_run: "docs/query.md",
