@@ -11,7 +11,8 @@ use crate::errors::{interpret, translate};
 use crate::handle::Handle;
 use crate::job::{End, Errand};
 use crate::perform::{Halt, perform};
-use rowhouse_engine::{Chunk, Condition, EngineError};
+use rowhouse_engine::{Chunk, Condition, EngineError, Options};
+use rusqlite::ffi;
 use std::time::{Duration, Instant};
 
 /// The most requests in one transaction.
@@ -44,7 +45,7 @@ enum State {
     Ran(Result<Chunk, EngineError>),
     /// Has failed, and changed nothing.
     Failed(EngineError),
-    /// Does not fit in here: it takes too long, or yields too much. Nothing was done.
+    /// Does not fit in here: it takes too long, yields too much, or may break a foreign key. Nothing was done.
     Unfit,
     /// The file was replaced. Nothing was done.
     Unbegun(EngineError),
@@ -94,10 +95,10 @@ impl Group {
     /// Runs the first, and takes in who waits behind until it is time to commit.
     fn attempt(&mut self, handle: &mut Handle, shared: &Shared) -> Result<(), Lost> {
         let begun = Instant::now();
-        let policy = self.members[0].errand.options.policy;
+        let options = self.members[0].errand.options;
         handle.attend(&self.members[0].errand.control, None);
         handle.unmask();
-        let begun_to_write = handle.admit(policy).and_then(|()| {
+        let begun_to_write = handle.admit(&options).and_then(|()| {
             handle.as_house("BEGIN IMMEDIATE").map_err(|error| interpret(&error, &handle.control))
         });
         if let Err(error) = begun_to_write {
@@ -107,7 +108,7 @@ impl Group {
         self.run_member(0, handle, None)?;
         while self.members.len() < MEMBERS_MAX && begun.elapsed() < OPEN_FOR && !self.has_unfit() {
             let turn = handle.turn.as_ref().expect("whoever leads has the turn");
-            let Some(guest) = turn.next_guest(|guest| guest.options().policy == policy) else { break };
+            let Some(guest) = turn.next_guest(|guest| is_alike(guest.options(), &options)) else { break };
             self.members.push(Member { errand: guest.into_errand(), state: State::Waiting });
             self.run_member(self.members.len() - 1, handle, Some(begun + PATIENCE))?;
         }
@@ -175,6 +176,15 @@ impl Group {
         }
         let Err(error) = handle.housekeep("COMMIT") else { return handle.report() };
         undo(handle);
+        if is_foreign_key(&error) {
+            // Whose it is, is not told: checks may be put off to the end. Alone, each fails by its own.
+            for member in &mut self.members {
+                if matches!(member.state, State::Ran(_)) {
+                    member.state = State::Unfit;
+                }
+            }
+            return;
+        }
         self.fail_all(&translate(&error));
     }
 
@@ -190,6 +200,16 @@ impl Group {
     fn has_unfit(&self) -> bool {
         self.members.last().is_some_and(|member| matches!(member.state, State::Unfit))
     }
+}
+
+/// Whether requests of these options may share a transaction.
+fn is_alike(one: &Options, other: &Options) -> bool {
+    one.policy == other.policy && one.foreign_keys == other.foreign_keys
+}
+
+fn is_foreign_key(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    code == Some(ffi::SQLITE_CONSTRAINT_FOREIGNKEY)
 }
 
 fn undo(handle: &Handle) {

@@ -12,7 +12,8 @@ use crate::output::describe_columns;
 use crate::quota::{Noted, Quota, is_full_disk};
 use crate::turn::Turn;
 use crate::watch::Watch;
-use rowhouse_engine::{Column, EngineError, SessionState, SqlPolicy};
+use rowhouse_engine::{Column, EngineError, Options, SessionState, SqlPolicy};
+use rusqlite::config::DbConfig;
 use rusqlite::{OpenFlags, Statement, TransactionState};
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -39,6 +40,8 @@ pub(crate) struct Handle {
     gatekeeper: Arc<Gatekeeper>,
     /// What the cached statements were compiled under.
     policy: SqlPolicy,
+    /// Whether foreign keys are enforced, unless the session has said otherwise.
+    foreign_keys: bool,
     /// The turn to write, held while the connection holds the lock.
     pub(crate) turn: Option<Turn<Guest>>,
     pub(crate) quota: Arc<Quota>,
@@ -120,6 +123,7 @@ impl Handle {
             config: config.clone(),
             gatekeeper,
             policy: SqlPolicy::default(),
+            foreign_keys: false,
             turn: None,
             quota: quota.clone(),
             noted: Cell::default(),
@@ -213,7 +217,9 @@ impl Handle {
     }
 
     /// Opens the door to SQL of a client's.
-    pub(crate) fn admit(&mut self, policy: SqlPolicy) -> Result<(), EngineError> {
+    pub(crate) fn admit(&mut self, options: &Options) -> Result<(), EngineError> {
+        let Options { policy, foreign_keys, .. } = *options;
+        self.enforce(foreign_keys)?;
         if self.policy != policy {
             let was = std::mem::replace(&mut self.policy, policy);
             // The authorizer lets pass the same under both: what was compiled under one is good for the
@@ -224,6 +230,16 @@ impl Handle {
             self.let_write(policy != SqlPolicy::ReadOnly)?;
         }
         self.gatekeeper.admit(Author::Client(policy));
+        Ok(())
+    }
+
+    /// Enforces foreign keys, or not, unless the session has begun a transaction or said itself what it wants.
+    fn enforce(&mut self, foreign_keys: bool) -> Result<(), EngineError> {
+        if self.foreign_keys != foreign_keys && self.is_clean() {
+            let set = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, foreign_keys);
+            set.map_err(|error| translate(&error))?;
+            self.foreign_keys = foreign_keys;
+        }
         Ok(())
     }
 

@@ -71,7 +71,7 @@ fn settings(connection: &Connection) -> rusqlite::Result<()> {
         (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
         (DbConfig::SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER, false),
         (DbConfig::SQLITE_DBCONFIG_WRITABLE_SCHEMA, false),
-        // As Python's driver has it; the binding's build turns it on.
+        // Each request says whether it wants them; the binding's build turns them on.
         (DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false),
     ] {
         connection.set_db_config(setting, on)?;

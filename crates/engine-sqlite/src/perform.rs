@@ -47,7 +47,7 @@ pub(crate) fn perform(
         // Before compiling: SQLite takes a locked memory's tables for missing.
         take_turn(handle)?;
     }
-    handle.admit(options.policy)?;
+    handle.admit(options)?;
     let before = handle.connection.total_changes();
     let performed = match request {
         Request::Execute { sql, arguments } => execute(handle, sql, arguments, options, pipe),

@@ -384,11 +384,13 @@ mod tests {
     #[test]
     fn who_asks_what_a_statement_is_may_do_no_more_than_whoever_runs_it() {
         for policy in [SqlPolicy::Standard, SqlPolicy::Guarded, SqlPolicy::ReadOnly] {
-            let options = Options { deadline: None, policy, max_rows: Some(1), max_bytes: None };
+            let options =
+                Options { deadline: None, policy, foreign_keys: true, max_rows: Some(1), max_bytes: None };
             let mut out = Encoder::default();
             Order::Describe { sql: "SELECT 1".to_owned(), options }.encode(&mut out);
             let Ok(Order::Describe { sql, options }) = Order::decode(&out.0) else { panic!("another order") };
             assert_eq!((sql.as_str(), options.policy, options.max_rows), ("SELECT 1", policy, Some(1)));
+            assert!(options.foreign_keys);
         }
     }
 }

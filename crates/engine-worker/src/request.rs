@@ -111,6 +111,7 @@ pub(crate) fn encode_options(out: &mut Encoder, options: &Options) {
         SqlPolicy::Guarded => 1,
         SqlPolicy::ReadOnly => 2,
     });
+    out.u8(u8::from(options.foreign_keys));
     out.option(options.max_rows, Encoder::u64);
     out.option(options.max_bytes, Encoder::u64);
 }
@@ -126,6 +127,7 @@ pub(crate) fn decode_options(from: &mut Decoder<'_>) -> Result<Options, Malforme
             2 => SqlPolicy::ReadOnly,
             _ => return Err(Malformed),
         },
+        foreign_keys: from.flag()?,
         max_rows: from.option(Decoder::u64)?,
         max_bytes: from.option(Decoder::u64)?,
     })

@@ -93,6 +93,7 @@ macro_rules! conformance {
             who_may_only_read_changes_nothing
             who_may_only_read_keeps_nobody_from_writing
             rows_read_and_written_are_counted
+            foreign_keys_are_enforced_for_who_wants_them
             many_rows_come_in_order
             a_slow_reader_halts_the_statement
             too_many_rows_are_refused
@@ -126,7 +127,13 @@ macro_rules! conformance {
 
 /// Options without any limit.
 pub fn unlimited() -> Options {
-    Options { deadline: None, policy: SqlPolicy::Standard, max_rows: None, max_bytes: None }
+    Options {
+        deadline: None,
+        policy: SqlPolicy::Standard,
+        foreign_keys: false,
+        max_rows: None,
+        max_bytes: None,
+    }
 }
 
 /// Options with a deadline in `millis`.

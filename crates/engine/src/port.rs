@@ -222,6 +222,8 @@ pub struct Options {
     pub deadline: Option<Instant>,
     /// What its SQL may do.
     pub policy: SqlPolicy,
+    /// Whether foreign keys are enforced, unless the session has said otherwise.
+    pub foreign_keys: bool,
     /// The most rows it may yield.
     pub max_rows: Option<u64>,
     /// The most bytes its rows may take, about.

@@ -78,7 +78,13 @@ async fn house(limits: Limits) -> House {
 }
 
 async fn run(session: &mut Session, sql: &str) {
-    let options = Options { deadline: None, policy: SqlPolicy::Standard, max_rows: None, max_bytes: None };
+    let options = Options {
+        deadline: None,
+        policy: SqlPolicy::Standard,
+        foreign_keys: false,
+        max_rows: None,
+        max_bytes: None,
+    };
     session.run(Request::execute(sql), options).next().await.expect("one chunk").expect("no error");
 }
 

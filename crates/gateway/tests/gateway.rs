@@ -37,7 +37,13 @@ async fn gateway(fake: &Fake, most: u32, dynamic: Dynamic) -> Gateway {
 }
 
 async fn run(session: &mut Session, sql: &str) -> String {
-    let options = Options { deadline: None, policy: SqlPolicy::Standard, max_rows: None, max_bytes: None };
+    let options = Options {
+        deadline: None,
+        policy: SqlPolicy::Standard,
+        foreign_keys: false,
+        max_rows: None,
+        max_bytes: None,
+    };
     let chunk =
         session.run(Request::execute(sql), options).next().await.expect("one chunk").expect("no error");
     let row = chunk.rows.rows().next().expect("one row");
@@ -203,8 +209,13 @@ async fn a_replaced_database_is_opened_anew_when_its_last_session_has_ended() {
         run(&mut holder, "BEGIN").await;
         let opened = fake.tally().opened;
         fake.replace(&run(&mut holder, "SELECT").await);
-        let options =
-            Options { deadline: None, policy: SqlPolicy::Standard, max_rows: None, max_bytes: None };
+        let options = Options {
+            deadline: None,
+            policy: SqlPolicy::Standard,
+            foreign_keys: false,
+            max_rows: None,
+            max_bytes: None,
+        };
         let refused = session.run(Request::execute("SELECT 1"), options).next().await.expect("one chunk");
         assert!(matches!(refused, Err(EngineError::Replaced)));
         let request = session.take_back().expect("nothing of it was done");

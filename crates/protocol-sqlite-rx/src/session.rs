@@ -221,6 +221,8 @@ impl Session {
         let options = Options {
             deadline: Some(due.at),
             policy: self.shared.context.settings.policy,
+            // As with Python's driver.
+            foreign_keys: false,
             max_rows: max_result_rows,
             max_bytes: max_result_bytes,
         };

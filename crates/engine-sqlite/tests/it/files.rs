@@ -163,8 +163,13 @@ async fn nothing_is_begun_on_a_file_that_was_moved_and_the_request_comes_back() 
         |files: &Files| std::fs::rename(files.path(""), files.directory.path().join("away")).unwrap(),
     ] {
         spoil(&files);
-        let options =
-            Options { deadline: None, policy: SqlPolicy::Standard, max_rows: None, max_bytes: None };
+        let options = Options {
+            deadline: None,
+            policy: SqlPolicy::Standard,
+            foreign_keys: false,
+            max_rows: None,
+            max_bytes: None,
+        };
         let first = connection.run(insert.clone(), options).next().await.unwrap();
         assert!(matches!(first, Err(EngineError::Replaced)), "{first:?}");
         assert_eq!(connection.take_back(), Some(insert.clone()));

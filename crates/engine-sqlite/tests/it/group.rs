@@ -256,6 +256,39 @@ async fn each_is_judged_by_its_own_policy() {
     assert_eq!(crowd.integer("SELECT count(*) FROM t").await, 2);
 }
 
+/// What is checked at the end only is the failure of who broke it, and of nobody who wrote beside it.
+#[tokio::test]
+async fn a_foreign_key_broken_at_the_end_fails_its_own_request_only() {
+    let mut crowd = Crowd::new(
+        "CREATE TABLE p (n INTEGER PRIMARY KEY);
+         CREATE TABLE c (n REFERENCES p DEFERRABLE INITIALLY DEFERRED); INSERT INTO p VALUES (1)",
+    )
+    .await;
+    query(&mut *crowd.holder, "BEGIN IMMEDIATE").await;
+    let wanting = rowhouse_engine::Options { foreign_keys: true, ..unlimited() };
+    let mut sessions = Vec::new();
+    for _ in 0..6 {
+        sessions.push(crowd.database.connect().await.unwrap());
+    }
+    // The third breaks it; the sixth does not care.
+    let mut running: Vec<_> = sessions
+        .iter_mut()
+        .zip([(1, true), (1, true), (7, true), (1, true), (1, true), (8, false)])
+        .map(|(session, (n, wants))| {
+            let sql = format!("INSERT INTO c VALUES ({n})");
+            let options = if wants { wanting } else { unlimited() };
+            async move { run(&mut **session, Request::execute(sql), options).await.map(drop) }.boxed()
+        })
+        .collect();
+    for waiting in &mut running {
+        assert!(waiting.now_or_never().is_none());
+    }
+    query(&mut *crowd.holder, "COMMIT").await;
+    let came_out: Vec<_> = join_all(running).await.iter().map(Result::is_ok).collect();
+    assert_eq!(came_out, [true, true, false, true, true, true]);
+    assert_eq!(crowd.integer("SELECT sum(n) FROM c").await, 4 + 8);
+}
+
 /// Many sessions, all kinds of requests, and some who leave: what was acknowledged is there once,
 /// and nothing else is.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -134,6 +134,33 @@ pub async fn rows_read_and_written_are_counted(harness: &impl Harness) {
     assert_eq!(outcome("CREATE TABLE u (n INTEGER)").await.changed, 0);
 }
 
+/// Unless the session says otherwise, and for nobody else.
+pub async fn foreign_keys_are_enforced_for_who_wants_them(harness: &impl Harness) {
+    let mut connection = connected(harness, "tenant").await;
+    query(&mut *connection, "CREATE TABLE parent (n INTEGER PRIMARY KEY)").await;
+    let deferred = "REFERENCES parent DEFERRABLE INITIALLY DEFERRED";
+    query(&mut *connection, &format!("CREATE TABLE child (n REFERENCES parent, m {deferred})")).await;
+    let wanting = || Options { foreign_keys: true, ..unlimited() };
+    let orphans = ["INSERT INTO child (n) VALUES (1)", "INSERT INTO child (m) VALUES (1)"];
+    for orphan in orphans {
+        let error = failure(&mut *connection, orphan, wanting()).await;
+        assert!(matches!(error, EngineError::Statement { .. }), "{orphan}: {error:?}");
+        query(&mut *connection, orphan).await;
+        failure(&mut *connection, orphan, wanting()).await;
+    }
+    assert_eq!(integer(&mut *connection, "SELECT count(*) FROM child").await, 2);
+    let mut own = async |sql: &str| run(&mut *connection, Request::execute(sql), wanting()).await.map(drop);
+    own("PRAGMA foreign_keys=OFF").await.expect("a setting of its own");
+    own(orphans[0]).await.expect("it wants none now");
+    own("BEGIN").await.expect("begun");
+    own(orphans[1]).await.expect("it wants none now");
+    own("COMMIT").await.expect("committed");
+    connection.reset().await.expect("given back");
+    failure(&mut *connection, orphans[0], wanting()).await;
+    query(&mut *connection, "INSERT INTO parent VALUES (1)").await;
+    run(&mut *connection, Request::execute(orphans[0]), wanting()).await.expect("no orphan");
+}
+
 fn reading() -> Options {
     Options { policy: SqlPolicy::ReadOnly, ..unlimited() }
 }

@@ -72,7 +72,13 @@ pub(super) async fn run(
     connection: &mut dyn Connection,
     request: Request,
 ) -> Result<Vec<Batch>, EngineError> {
-    let options = Options { deadline: None, policy: SqlPolicy::Standard, max_rows: None, max_bytes: None };
+    let options = Options {
+        deadline: None,
+        policy: SqlPolicy::Standard,
+        foreign_keys: false,
+        max_rows: None,
+        max_bytes: None,
+    };
     let mut chunks = connection.run(request, options);
     let mut rows = Vec::new();
     while let Some(chunk) = chunks.next().await {

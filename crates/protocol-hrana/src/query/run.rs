@@ -102,6 +102,7 @@ impl Run {
         let options = Options {
             deadline: Some(self.deadline),
             policy: self.call.policy(),
+            foreign_keys: true,
             max_rows: None,
             max_bytes: None,
         };

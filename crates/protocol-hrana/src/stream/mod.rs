@@ -8,11 +8,13 @@
 //! | file | holds |
 //! | --- | --- |
 //! | `asker` | who asks, for which database, within which rights |
+//! | `begin` | transactions that only read |
 //! | `turn` | a stream at work, with the session it works on |
 //! | `work`, `cursor` | requests of a stream: answered at once, or entry by entry |
 //! | `texts` | SQL stored under numbers |
 //! | `fail`, `sqlite` | what went wrong, in Hrana's words and SQLite's |
 mod asker;
+mod begin;
 mod cursor;
 mod driven;
 mod fail;

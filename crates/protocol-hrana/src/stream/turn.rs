@@ -3,9 +3,12 @@
 //! Invariant: once what a stream held is gone, by an operator's hand, a limit, or with the process of its
 //! database, the stream is over. Nothing that comes after is run on another session in its place.
 use super::asker::Asker;
+use super::begin;
 use super::fail::Fail;
 use futures::StreamExt;
-use rowhouse_engine::{Batch, Chunk, Column, Description, EngineError, Options, Outcome, SessionState};
+use rowhouse_engine::{
+    Batch, Chunk, Column, Description, EngineError, Options, Outcome, SessionState, SqlPolicy,
+};
 use rowhouse_gateway::{AcquireError, ConnectError, DatabaseLimits, Due, Expired, Hold, Pinned, Session};
 use rowhouse_types::Request;
 use std::sync::Arc;
@@ -17,6 +20,8 @@ pub(crate) struct Stream {
     held: Held,
     /// The key that it inserted last.
     inserted: Option<i64>,
+    /// Whether its transaction only reads.
+    reads_only: bool,
     /// Why it is over.
     over: Option<Fail>,
 }
@@ -225,19 +230,24 @@ impl Turn {
     /// Runs a request; its rows go to `rows`.
     pub(crate) async fn run(
         &mut self,
-        request: Request,
+        mut request: Request,
         bound: Bound,
         rows: &mut impl Rows,
     ) -> Result<(Outcome, Option<i64>), Fail> {
         let due = self.due();
         self.connect(due).await?;
         let before = self.state();
+        if before != SessionState::Transaction && begin::reads_only(request.sql()) {
+            request = Request::execute("BEGIN");
+            self.stream.reads_only = true;
+        }
         let sql = text(&request);
         let ran = match self.attempt(request, bound, due, rows).await {
             Err(Halt::Gone(gone, again)) => self.again(gone, again, before, bound, rows).await,
             ran => ran,
         };
         let after = self.note_transaction();
+        self.stream.reads_only &= after == SessionState::Transaction;
         let outcome = ran.map_err(|halt| match (halt, before, after) {
             (Halt::Gone(error, _), ..) => Fail::from(&error),
             (Halt::Failed(fail), SessionState::Transaction, SessionState::Clean) if self.check().is_ok() => {
@@ -408,7 +418,10 @@ impl Turn {
             Bound::Limits => (limits.max_result_rows, limits.max_result_bytes),
             Bound::Taken => (None, None),
         };
-        Options { deadline: Some(due.at), policy: self.asker.policy, max_rows, max_bytes }
+        let policy = if self.stream.reads_only { SqlPolicy::ReadOnly } else { self.asker.policy };
+        // As libSQL's own server has it.
+        let foreign_keys = true;
+        Options { deadline: Some(due.at), policy, foreign_keys, max_rows, max_bytes }
     }
 }
 

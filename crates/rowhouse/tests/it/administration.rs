@@ -168,7 +168,13 @@ async fn a_forced_drop_ends_what_a_client_runs_and_what_it_holds() {
 /// Runs a statement; whether it succeeded.
 async fn run(gateway: &Gateway, sql: &str) -> Result<(), EngineError> {
     let mut session = gateway.connect(&Target::Named(name()), None).await.expect("connects");
-    let options = Options { deadline: None, policy: SqlPolicy::Standard, max_rows: None, max_bytes: None };
+    let options = Options {
+        deadline: None,
+        policy: SqlPolicy::Standard,
+        foreign_keys: false,
+        max_rows: None,
+        max_bytes: None,
+    };
     let mut chunks = session.run(Request::execute(sql), options);
     while let Some(chunk) = chunks.next().await {
         chunk?;
