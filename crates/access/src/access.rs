@@ -98,15 +98,18 @@ struct Shared {
 // === impl Credentials ===
 
 impl<'a> Credentials<'a> {
-    /// Those of the header `Authorization`, if it is one of these kinds.
+    /// Those of the header `Authorization`, if it is one of these kinds. A bearer of nothing is nobody: clients
+    /// send it that were given no token.
     ///
     /// # Errors
     ///
     /// When it is of another kind.
     pub fn of(header: &'a str) -> Result<Self, AuthError> {
-        let (scheme, rest) = header.trim().split_once(' ').ok_or(AuthError::Invalid)?;
+        let header = header.trim();
+        let (scheme, rest) = header.split_once(' ').unwrap_or((header, ""));
         let rest = rest.trim_start();
         match scheme {
+            bearer if bearer.eq_ignore_ascii_case("bearer") && rest.is_empty() => Ok(Self::None),
             bearer if bearer.eq_ignore_ascii_case("bearer") => Ok(Self::Bearer(rest)),
             basic if basic.eq_ignore_ascii_case("basic") => Ok(Self::Basic(rest)),
             _ => Err(AuthError::Invalid),
@@ -354,5 +357,22 @@ impl Default for Access {
 impl fmt::Debug for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Access").field("required", &self.is_required()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bearer_of_nothing_is_nobody_and_an_unknown_kind_is_refused() {
+        for header in ["Bearer", "bearer ", "  BEARER  "] {
+            assert!(matches!(Credentials::of(header), Ok(Credentials::None)), "{header:?}");
+        }
+        assert!(matches!(Credentials::of("Bearer  x"), Ok(Credentials::Bearer("x"))));
+        assert!(matches!(Credentials::of("basic eA=="), Ok(Credentials::Basic("eA=="))));
+        for header in ["", "Digest x", "x"] {
+            assert!(Credentials::of(header).is_err(), "{header:?}");
+        }
     }
 }
