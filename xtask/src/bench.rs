@@ -14,6 +14,8 @@ mod floor;
 #[cfg(feature = "bench")]
 mod foundation;
 #[cfg(feature = "bench")]
+mod hrana;
+#[cfg(feature = "bench")]
 mod http;
 #[cfg(feature = "bench")]
 mod isolation;
@@ -68,6 +70,10 @@ pub(crate) struct Args {
     #[cfg(feature = "bench")]
     #[arg(long, hide = true, value_name = "ADDRESS")]
     echo: Option<String>,
+    /// Serve a floor of `hrana` instead; the bench starts itself so.
+    #[cfg(feature = "bench")]
+    #[arg(long, hide = true, num_args = 3, value_names = ["FLOOR", "ADDRESS", "ANSWER"])]
+    bare: Vec<String>,
 }
 
 /// The comparisons there are.
@@ -81,6 +87,8 @@ enum Name {
     Limits,
     /// Databases in a process of their own beside databases that share one.
     Isolation,
+    /// Hrana over HTTP and WebSocket: reads, durable inserts, a thousand databases in rotation.
+    Hrana,
 }
 
 /// Runs the comparison.
@@ -98,6 +106,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if let Some(address) = &args.echo {
         return runtime.block_on(floor::serve_echo(address));
     }
+    if !args.bare.is_empty() {
+        return runtime.block_on(hrana::serve_bare(&args.bare));
+    }
     let json = args.json()?;
     let python = venv::ready()?;
     run::run(&mut run::cargo(&["build", "--release", "--package", "rowhouse"]))?;
@@ -109,6 +120,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             (results, targets)
         }
         Name::Isolation => (runtime.block_on(isolation::run(args.rounds))?, Vec::new()),
+        Name::Hrana => {
+            let results = runtime.block_on(hrana::run(args.rounds))?;
+            let targets = hrana::targets(&results);
+            (results, targets)
+        }
         Name::Limits => {
             let results = runtime.block_on(limits::run(args.rounds))?;
             let targets = limits::targets(&results);
@@ -187,6 +203,7 @@ impl Name {
             Self::OnDemand => "on-demand",
             Self::Limits => "limits",
             Self::Isolation => "isolation",
+            Self::Hrana => "hrana",
         }
     }
 }

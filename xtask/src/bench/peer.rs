@@ -43,6 +43,32 @@ impl Peer {
         Ok(peer)
     }
 
+    /// Starts it with HTTP, and returns where it serves that.
+    pub(super) fn rowhouse_http(folder: &Path, max_connections: u32) -> Result<(Self, SocketAddr)> {
+        let (address, http) = (free_address()?, free_socket()?);
+        let mut command = start_command(folder, max_connections, &address);
+        command.args(["--management", "false", "--http-address", &http.to_string()]);
+        Ok((Self::start("rowhouse", command, address)?, http))
+    }
+
+    /// Starts a floor of HTTP or WebSocket that answers so, and returns where, once it is there.
+    pub(super) async fn bare(folder: &Path, floor: &str, answer: &[u8]) -> Result<(Self, SocketAddr)> {
+        let (socket, file) = (free_socket()?, folder.join(format!("{floor}.answer")));
+        fs::write(&file, answer).with_context(|| format!("cannot write {}", file.display()))?;
+        let mut command = Command::new(std::env::current_exe().context("cannot find this program")?);
+        command.args(["bench", "--bare", floor, &socket.to_string()]).arg(&file);
+        let mut peer = Self::start("floor", command, socket.to_string())?;
+        let deadline = Instant::now() + START_TIMEOUT;
+        while tokio::net::TcpStream::connect(socket).await.is_err() {
+            ensure!(Instant::now() < deadline, "the floor {floor} does not listen");
+            if let Some(status) = peer.child.try_wait()? {
+                bail!("the floor {floor} ended: {status}");
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok((peer, socket))
+    }
+
     /// Starts it so that each database has a process of its own.
     pub(super) fn rowhouse_by_process(folder: &Path, max_connections: u32) -> Result<Self> {
         let address = free_address()?;

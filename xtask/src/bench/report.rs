@@ -12,8 +12,18 @@ use super::target::Target;
 use crate::run;
 
 /// The subjects of comparisons, in the order of a table's columns; those not measured have none.
-const SUBJECTS: [&str; 8] =
-    [ROWHOUSE, ROWHOUSE_CURVE, ROWHOUSE_BY_PROCESS, RUSQLITE, ECHO, CODEC, SEMAPHORE, SQLITE_RX];
+const SUBJECTS: [&str; 10] = [
+    ROWHOUSE,
+    ROWHOUSE_CURVE,
+    ROWHOUSE_BY_PROCESS,
+    RUSQLITE,
+    ECHO,
+    CODEC,
+    SEMAPHORE,
+    AXUM,
+    WEBSOCKET,
+    SQLITE_RX,
+];
 /// The server.
 pub(super) const ROWHOUSE: &str = "rowhouse";
 /// The server, encrypting.
@@ -28,6 +38,10 @@ pub(super) const ECHO: &str = "ZeroMQ echo";
 pub(super) const CODEC: &str = "codec in process";
 /// The floor of a limit: the semaphore that most programs use, which cannot be resized exactly.
 pub(super) const SEMAPHORE: &str = "tokio Semaphore";
+/// The floor of HTTP: a handler that parses the same request and answers the same bytes.
+pub(super) const AXUM: &str = "bare axum handler";
+/// The floor of WebSocket: each message answered with the same bytes.
+pub(super) const WEBSOCKET: &str = "bare WebSocket";
 /// The peer: the sqlite_rx package's own server of one database.
 pub(super) const SQLITE_RX: &str = "sqlite_rx 1.3.0";
 
