@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::{run, tidy};
+use crate::{libsql, run, tidy};
 
 /// Seconds that fetching the advisories may take.
 const ADVISORIES_SECONDS: &str = "60";
@@ -19,6 +19,7 @@ pub(crate) fn run() -> Result<()> {
     let clippy =
         ["clippy", "--workspace", "--all-targets", "--features", "xtask/bench", "--", "-D", "warnings"];
     run::run(&mut run::cargo(&clippy))?;
+    libsql::lint()?;
     let mut doc = run::cargo(&["doc", "--workspace", "--no-deps", "--all-features"]);
     run::run(doc.env("RUSTDOCFLAGS", "-D warnings"))
 }

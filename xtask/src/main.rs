@@ -7,7 +7,9 @@
 
 mod bench;
 mod fuzz;
+mod libsql;
 mod lint;
+mod node;
 mod run;
 mod soak;
 mod test;

@@ -4,7 +4,7 @@
 
 use anyhow::Result;
 
-use crate::{fuzz, run, test, venv};
+use crate::{fuzz, run, test};
 
 /// Preemptions per execution that loom explores here, where a model does not insist on its own.
 const LOOM_PREEMPTIONS: &str = "4";
@@ -20,13 +20,13 @@ const FUZZ_SECONDS: u32 = 600;
 ///
 /// When a tool is missing, a test fails or a fuzz target finds something.
 pub(crate) fn run() -> Result<()> {
-    let python = venv::ready()?;
+    let clients = test::clients()?;
     test::loom(Some(LOOM_PREEMPTIONS))?;
     let mut properties = test::nextest("soak")?;
-    properties.env("ROWHOUSE_TEST_PYTHON", &python).env("PROPTEST_CASES", PROPTEST_CASES);
+    properties.envs(clients.clone()).env("PROPTEST_CASES", PROPTEST_CASES);
     run::run(&mut properties)?;
     let mut soaks = test::nextest("soak")?;
     soaks.args(["--filterset", "test(soak)", "--no-tests", "pass"]);
-    run::run(soaks.env("ROWHOUSE_TEST_PYTHON", &python).env("ROWHOUSE_SOAK", "1"))?;
+    run::run(soaks.envs(clients).env("ROWHOUSE_SOAK", "1"))?;
     fuzz::run(&fuzz::Args { target: None, seconds: FUZZ_SECONDS })
 }

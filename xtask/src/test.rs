@@ -5,10 +5,11 @@
 //! here prints a line that begins with `SKIPPED:`, and panics instead when `CI` is `true`.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::{run, venv};
+use crate::{libsql, node, run, venv};
 
 /// The tests of the binary that run with each database in a process of its own too: where it matters in
 /// which process a database is, and not how fast.
@@ -32,22 +33,35 @@ pub(crate) struct Args {
 ///
 /// When a tool is missing or a test fails.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let python = venv::ready()?;
+    let clients = clients()?;
     // The same features and profiles as nextest's own build, so that nothing is built twice.
     run::run(&mut run::cargo(&["build", "--workspace", "--bins", "--tests", "--features", "xtask/bench"]))?;
     if !args.fast {
         let mut doc = run::cargo(&["test", "--doc", "--workspace", "--features", "xtask/bench"]);
-        run::run(doc.env("ROWHOUSE_TEST_PYTHON", &python))?;
+        run::run(doc.envs(clients.clone()))?;
         loom(None)?;
     }
     let profile = if run::in_ci() { "ci" } else { "default" };
     if args.nextest.is_empty() {
         let mut isolated = nextest(profile)?;
         isolated.args(["--filterset", ISOLATED]).env("ROWHOUSE_TEST_ISOLATION", "process");
-        run::run(isolated.env("ROWHOUSE_TEST_PYTHON", &python))?;
+        run::run(isolated.envs(clients.clone()))?;
     }
     let mut nextest = nextest(profile)?;
-    run::run(nextest.args(&args.nextest).env("ROWHOUSE_TEST_PYTHON", &python))
+    run::run(nextest.args(&args.nextest).envs(clients))
+}
+
+/// Sets up the real clients, and returns how the tests find them.
+///
+/// # Errors
+///
+/// When one of them cannot be installed or built.
+pub(crate) fn clients() -> Result<[(&'static str, PathBuf); 3]> {
+    Ok([
+        ("ROWHOUSE_TEST_PYTHON", venv::ready()?),
+        ("ROWHOUSE_TEST_NODE", node::ready()?),
+        ("ROWHOUSE_TEST_LIBSQL", libsql::ready()?),
+    ])
 }
 
 /// Prepares a nextest run of the whole workspace, the benches' own tests included.

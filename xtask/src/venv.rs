@@ -35,7 +35,8 @@ pub(crate) fn ready() -> Result<PathBuf> {
     }
     run::run(&mut run::program("python3", &["-m", "venv", "target/venv"]))
         .context("install Python 3.10 or newer with its venv module (Debian: python3-venv)")?;
-    let mut install = vec!["-m", "pip", "install", "--quiet", "--requirement", REQUIREMENTS];
+    // What is named there is all that is needed.
+    let mut install = vec!["-m", "pip", "install", "--quiet", "--no-deps", "--requirement", REQUIREMENTS];
     if has_client(&root) {
         install.extend(["--editable", CLIENT]);
     }

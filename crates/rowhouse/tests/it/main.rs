@@ -22,6 +22,8 @@ mod faults;
 mod files;
 mod hostile_files;
 mod hrana;
+mod hrana_clients;
+mod hrana_promises;
 mod hrana_socket;
 mod http;
 mod isolation;

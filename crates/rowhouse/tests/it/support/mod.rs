@@ -2,6 +2,8 @@
 mod bounded;
 mod client;
 mod home;
+mod libsql;
+mod node;
 mod operator;
 mod python;
 mod served;
@@ -10,6 +12,8 @@ mod server;
 pub(crate) use bounded::{PATIENCE, await_line, finish};
 pub(crate) use client::Client;
 pub(crate) use home::{Home, ended, text};
+pub(crate) use libsql::Libsql;
+pub(crate) use node::Node;
 pub(crate) use operator::{Operator, has, with_ports};
 pub(crate) use python::{Python, repository, scripts};
 pub(crate) use served::{Served, serve};

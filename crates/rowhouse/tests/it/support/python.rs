@@ -31,6 +31,24 @@ impl Python {
         None
     }
 
+    /// Finds the interpreter with these modules, or says that the test is skipped.
+    ///
+    /// # Panics
+    ///
+    /// Without one of them where `CI` is `true`: there, a skip is a failure.
+    pub(crate) fn with(modules: &[&str]) -> Option<Self> {
+        let python = Self::find()?;
+        let imports = format!("import {}", modules.join(", "));
+        let imported = finish(python.command(&["-c", &imports]).spawn().expect("the interpreter exists"));
+        if imported.status.success() {
+            return Some(python);
+        }
+        let ci = std::env::var_os("CI").is_some_and(|value| value == "true");
+        assert!(!ci, "no {modules:?} in {}", python.interpreter.display());
+        println!("SKIPPED: no {modules:?} in {}; `cargo xtask test` makes one", python.interpreter.display());
+        None
+    }
+
     /// The interpreter itself, for a script in another language.
     pub(crate) fn path(&self) -> &Path {
         &self.interpreter

@@ -82,6 +82,11 @@ impl Server {
         self.listens.http.as_deref().expect("it serves HTTP")
     }
 
+    /// Where a database is for libSQL's clients.
+    pub(crate) fn database(&self, name: &str) -> String {
+        format!("{}/db/{name}/", self.http())
+    }
+
     /// The port on which it is managed.
     pub(crate) fn management(&self) -> u16 {
         self.managed().expect("it is managed")
