@@ -156,6 +156,7 @@ async fn another_database_of_the_same_name_is_another_feed() {
     let options = rowhouse_engine::Options {
         deadline: None,
         policy: rowhouse_engine::SqlPolicy::Standard,
+        foreign_keys: false,
         max_rows: None,
         max_bytes: None,
     };
