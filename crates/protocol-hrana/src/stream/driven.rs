@@ -48,16 +48,16 @@ impl<T, R: Unpin> Stream for Driven<T, R> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         loop {
-            if let Poll::Ready(yielded) = self.out.poll_recv(cx) {
-                return Poll::Ready(yielded);
+            // Not polled: whoever may go on only later in this task would be told that there is nothing, and
+            // the work, which is polled here and nowhere else, wakes the task itself.
+            if let Ok(yielded) = self.out.try_recv() {
+                return Poll::Ready(Some(yielded));
             }
-            // What has come meanwhile is asked for without waiting: the runtime lets a task wait for so much in
-            // one go only, and says that there is nothing when there is.
-            let Work::Going(work) = &mut self.work else { return Poll::Ready(self.out.try_recv().ok()) };
+            let Work::Going(work) = &mut self.work else { return Poll::Ready(None) };
             match work.as_mut().poll(cx) {
                 Poll::Ready(result) => self.work = Work::Ended(result),
                 Poll::Pending => {
-                    return self.out.try_recv().map_or(Poll::Pending, |next| Poll::Ready(Some(next)));
+                    return self.out.try_recv().map_or(Poll::Pending, |it| Poll::Ready(Some(it)));
                 }
             }
         }
@@ -94,6 +94,17 @@ mod tests {
         let rest: Vec<u32> = driven.by_ref().collect().await;
         assert_eq!(rest, (2..1000).collect::<Vec<_>>());
         assert_eq!(driven.end().await, "done");
+    }
+
+    #[tokio::test]
+    async fn work_that_never_waits_is_taken_to_its_end_however_long_it_is() {
+        // More than one task may do before it has to let others.
+        let driven = Driven::new(|outlet| async move {
+            for n in 0..10_000_u32 {
+                outlet.send(n).await.expect("it is taken");
+            }
+        });
+        assert_eq!(driven.count().await, 10_000);
     }
 
     #[tokio::test]
