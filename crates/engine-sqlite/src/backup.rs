@@ -57,6 +57,7 @@ impl Copier {
             max_threads: NonZeroUsize::MIN,
             queue: COPIES_WAITING,
             keep_alive: Duration::from_secs(1),
+            ..ExecutorConfig::default()
         });
         Self { executor, files, config, occupancy }
     }

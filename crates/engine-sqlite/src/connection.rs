@@ -125,7 +125,7 @@ impl SqliteConnection {
 
     /// An errand whose answer comes back here.
     fn errand(&mut self, (request, aim): (Request, Aim), options: Options) -> Errand {
-        let (writer, reader) = pipe();
+        let (writer, reader) = pipe(&self.shared.executor);
         self.slot = Slot::Away(reader);
         Errand { request, aim, options, control: self.control.clone(), pipe: writer }
     }

@@ -5,6 +5,7 @@ use rowhouse_sync::Refused;
 use rusqlite::ffi;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What SQLite says of a statement it may not run, whatever the reason.
 const NOT_AUTHORIZED: &str = "not authorized";
@@ -27,6 +28,20 @@ pub(crate) fn no_turn(refused: Refused) -> EngineError {
 pub(crate) fn too_many_waiting() -> EngineError {
     let message = "too many statements wait already".to_owned();
     EngineError::Statement { condition: Condition::Busy, message, native: ffi::SQLITE_BUSY }
+}
+
+/// More statements wait for somebody to read their rows than may.
+pub(crate) fn too_many_readers() -> EngineError {
+    let message = "too many statements wait for their rows to be read already; try again, and read them as \
+                   they come"
+        .to_owned();
+    EngineError::Statement { condition: Condition::Busy, message, native: ffi::SQLITE_BUSY }
+}
+
+/// Nobody has read the rows of a statement for `patience`.
+pub(crate) fn stalled(patience: Duration) -> EngineError {
+    let message = format!("interrupted: its rows were not read for {patience:?}; read them as they come");
+    EngineError::Statement { condition: Condition::Interrupted, message, native: ffi::SQLITE_INTERRUPT }
 }
 
 /// A statement wrote more than it may.

@@ -2,7 +2,10 @@
 //!
 //! Invariants, under one lock: `idle <= threads <= max_threads`; a job waits only while every
 //! thread is busy or about to take one; no job is accepted after shutdown, and those accepted
-//! before it still run. Who gets the next thread is [`queue`]'s to say.
+//! before it still run. Who gets the next thread is [`queue`]'s to say. `threads` does not count who
+//! stepped [`aside`]; of those there are no more than `readers`, and who must stop may come back over
+//! `max_threads`, for as long as it takes to tidy up.
+mod aside;
 mod queue;
 
 use queue::{Job, Party, Queue};
@@ -25,6 +28,10 @@ pub struct ExecutorConfig {
     pub queue: usize,
     /// How long a thread above the minimum stays idle before it ends.
     pub keep_alive: Duration,
+    /// The most jobs that may wait for somebody to read their rows, each with a thread that is not counted.
+    pub readers: usize,
+    /// How long such a job waits for rows to be read before it fails.
+    pub patience: Duration,
 }
 
 /// Threads for work that blocks, shared by all databases. Cloning yields another handle.
@@ -46,12 +53,16 @@ struct Shared {
     config: ExecutorConfig,
     state: Mutex<State>,
     work: Condvar,
+    /// For those aside who wait to come back.
+    places: Condvar,
 }
 
 struct State {
     jobs: Queue,
     threads: usize,
     idle: usize,
+    /// Those who gave up their places.
+    aside: aside::Count,
     started: u64,
     handles: Vec<JoinHandle<()>>,
     shut_down: bool,
@@ -66,6 +77,8 @@ impl Default for ExecutorConfig {
             max_threads: NonZeroUsize::new(64).expect("64 is not zero"),
             queue: 100_000,
             keep_alive: Duration::from_secs(10),
+            readers: 512,
+            patience: Duration::from_secs(10),
         }
     }
 }
@@ -79,11 +92,13 @@ impl Executor {
             jobs: Queue::default(),
             threads: 0,
             idle: 0,
+            aside: aside::Count::default(),
             started: 0,
             handles: Vec::new(),
             shut_down: false,
         };
-        let shared = Shared { config, state: Mutex::new(state), work: Condvar::new() };
+        let shared =
+            Shared { config, state: Mutex::new(state), work: Condvar::new(), places: Condvar::new() };
         Self { owner: Arc::new(Owner(Arc::new(shared))), party: Arc::default() }
     }
 
@@ -96,7 +111,8 @@ impl Executor {
 
     /// How many threads there are.
     pub fn threads(&self) -> usize {
-        self.owner.0.lock().threads
+        let state = self.owner.0.lock();
+        state.threads + state.aside.threads()
     }
 
     /// Takes no more jobs, runs those it has, and waits for the threads to end.
@@ -195,6 +211,14 @@ impl Shared {
     fn next_job(&self) -> Option<Job> {
         let mut state = self.lock();
         loop {
+            if self.config.max_threads.get() < state.threads {
+                state.threads -= 1;
+                return None;
+            }
+            if state.passes_place_on() {
+                self.places.notify_one();
+                return None;
+            }
             if let Some(job) = state.jobs.pop() {
                 return Some(job);
             }
@@ -216,19 +240,19 @@ impl Shared {
     }
 
     fn shut_down(&self) {
-        let handles = {
-            let mut state = self.lock();
-            state.shut_down = true;
-            std::mem::take(&mut state.handles)
-        };
+        self.lock().shut_down = true;
         self.work.notify_all();
         let own = thread::current().id();
-        if handles.iter().any(|handle| handle.thread().id() == own) {
-            return;
-        }
-        for handle in handles {
-            if handle.join().is_err() {
-                tracing::debug!("a thread of the executor panicked");
+        loop {
+            // One that steps aside may start another still.
+            let handles = std::mem::take(&mut self.lock().handles);
+            if handles.is_empty() || handles.iter().any(|handle| handle.thread().id() == own) {
+                return;
+            }
+            for handle in handles {
+                if handle.join().is_err() {
+                    tracing::debug!("a thread of the executor panicked");
+                }
             }
         }
     }
@@ -240,6 +264,7 @@ impl fmt::Debug for Shared {
         f.debug_struct("Executor")
             .field("threads", &state.threads)
             .field("idle", &state.idle)
+            .field("aside", &state.aside.threads())
             .field("waiting", &state.jobs.len())
             .finish()
     }
@@ -256,6 +281,7 @@ mod tests {
             max_threads: NonZeroUsize::new(max_threads).unwrap(),
             queue,
             keep_alive: Duration::from_secs(60),
+            ..ExecutorConfig::default()
         })
     }
 

@@ -1,9 +1,9 @@
 //! Rows on their way out: cut into chunks, counted against the limits.
-use crate::errors::translate;
+use crate::errors::{stalled, too_many_readers, translate};
 use crate::handle::Handle;
 use crate::job::Done;
 use crate::perform::Halt;
-use crate::pipe::Writer;
+use crate::pipe::{Unsent, Writer};
 use rowhouse_engine::{Batch, Chunk, Column, EngineError, Misuse, Options, Outcome};
 use rowhouse_types::ValueRef;
 use rusqlite::{Row, Statement};
@@ -130,10 +130,14 @@ impl<'a> Output<'a> {
         let next = Batch::new(self.batch.columns());
         let rows = std::mem::replace(&mut self.batch, next);
         let chunk = Chunk { columns: self.columns.take(), rows, outcome: None };
-        if pipe.send(chunk, || self.handle.control.stop().is_some()) {
-            return Ok(());
-        }
-        Err(self.handle.control.stop().map_or(EngineError::Cancelled, EngineError::from).into())
+        let control = &self.handle.control;
+        let error = match pipe.send(chunk, || control.stop().is_some()) {
+            Ok(()) => return Ok(()),
+            Err(Unsent::Stopped) => control.stop().map_or(EngineError::Cancelled, EngineError::from),
+            Err(Unsent::Crowded) => too_many_readers(),
+            Err(Unsent::Stalled { patience }) => stalled(patience),
+        };
+        Err(error.into())
     }
 }
 

@@ -36,6 +36,32 @@ async fn a_database_takes_no_more_threads_than_it_has_lanes() {
 }
 
 #[tokio::test]
+async fn readers_that_take_nothing_keep_no_thread_from_others() {
+    let files = narrow(8, 2);
+    let database = opened(&files, "slow").await.database;
+    let mut other = files.connect("modest").await;
+    let mut sessions = Vec::new();
+    for _ in 0..6 {
+        sessions.push(database.connect().await.unwrap());
+    }
+    let mut queries: Vec<_> = sessions
+        .iter_mut()
+        .map(|session| session.run(Request::execute(files.endless()), unlimited()))
+        .collect();
+    for query in &mut queries {
+        query.next().await.expect("rows").expect("they are read");
+    }
+    query(&mut *other, "CREATE TABLE t (n)").await;
+    query(&mut *other, "INSERT INTO t VALUES (1)").await;
+    // They have lost nothing by it.
+    for query in &mut queries {
+        for _ in 0..9 {
+            assert!(!query.next().await.expect("rows").expect("they are read").rows.is_empty());
+        }
+    }
+}
+
+#[tokio::test]
 async fn who_writes_needs_no_lane_and_idle_transactions_take_none() {
     let files = narrow(1, 64);
     let database = opened(&files, "tenant").await.database;
