@@ -199,6 +199,10 @@ impl Access {
     /// From now on nobody comes in without credentials, unless that is allowed whatever is configured.
     pub fn require(&self) {
         self.shared.configured.store(true, Ordering::Release);
+        if !self.shared.allow_anonymous {
+            // Whoever came in without may do nothing more, wherever they are still held.
+            self.shared.anybody.revoke();
+        }
     }
 
     /// Finds out who presents this, and takes a turn of their rate. Touches nothing else.

@@ -26,7 +26,8 @@ pub struct Standing {
 /// Who asks, verified. Shared by all that was asked with one credential.
 #[derive(Debug)]
 pub struct Identity {
-    /// For operators and for sharing fairly: `token:NAME`, `jwt:SUBJECT` or `user:NAME`. `None` for anybody.
+    /// For operators and for sharing fairly: `token:NAME`, `user:NAME`, `jwt:KEY:SUBJECT`, or `jwt:KEY/CLAIMS`
+    /// where no subject is said. `None` for anybody.
     pub who: Option<Arc<str>>,
     /// What they may do: what any of these allows.
     pub grants: Vec<Grant>,
@@ -65,6 +66,11 @@ impl Standing {
     /// Whether it is good.
     pub fn is_good(&self) -> bool {
         !self.ended.load(Ordering::Acquire)
+    }
+
+    /// Whether taking back one takes back the other.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.ended, &other.ended)
     }
 
     /// Takes it back, for everybody whose identity stands on it and for good.
@@ -117,6 +123,12 @@ impl Identity {
         let (first, others) = self.grants.split_first()?;
         let only = first.databases.only()?;
         others.iter().all(|grant| grant.databases.only() == Some(only)).then_some(only)
+    }
+
+    /// Whether whoever presented the one may go on with what the other began: the same key, token or user
+    /// stands behind both, they are called alike, and they may do the same. A JWT made anew is the same.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.standing.is_same(&other.standing) && self.who == other.who && self.grants == other.grants
     }
 
     /// Whether what is behind it is still good, be its time over or not.
@@ -197,6 +209,26 @@ mod tests {
         assert!(!one.is_current() && Scope::ALL.iter().all(|scope| !one.may(*scope, &named("acme"))));
         let past = Identity::new(None, all(), Some(SystemTime::UNIX_EPOCH));
         assert!(!past.may(Scope::Read, &Target::Default));
+    }
+
+    #[test]
+    fn who_may_do_otherwise_or_stands_on_something_else_is_not_the_same() {
+        let standing = Standing::good();
+        let of = |who: Option<&str>, scopes: &str, standing: &Standing| {
+            let grants = vec![grant(scopes, "acme")];
+            Identity::new(who.map(Into::into), grants, None).standing_on(standing.clone())
+        };
+        let me = of(Some("me"), "read", &standing);
+        let later = Identity { expires: Some(SystemTime::UNIX_EPOCH), ..of(Some("me"), "read", &standing) };
+        assert!(me.is_same(&me) && me.is_same(&later), "what is made anew is the same");
+        for other in [
+            of(Some("me"), "read", &Standing::good()),
+            of(Some("me"), "read,write", &standing),
+            of(Some("you"), "read", &standing),
+            of(None, "read", &standing),
+        ] {
+            assert!(!me.is_same(&other) && !other.is_same(&me), "{other:?}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Checking passwords: off the reactor, few at once, and no sooner after failures than is right.
 //!
-//! Invariants: at most [`AT_ONCE`] are hashed at once and at most [`WAITING`] wait for that; a name that
-//! nobody has takes as long as a password that is wrong.
+//! Invariants: at most [`at_once`] are hashed at once and at most [`WAITING`] wait for that; a name that
+//! nobody has takes as long as a password that is wrong, unless nobody has any.
 use crate::backoff::Backoff;
 use crate::cache::{Cache, Mark};
 use crate::error::AuthError;
@@ -13,15 +13,17 @@ use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use std::net::IpAddr;
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::thread::available_parallelism;
 use std::time::Instant;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
-/// The most passwords that are hashed at once: each takes a processor for some 20 ms, and 19 MiB.
-const AT_ONCE: usize = 2;
+/// The most passwords that are hashed at once, whatever the machine: each takes 19 MiB.
+const AT_ONCE_MAX: usize = 8;
 
 /// The most that may wait for that.
 const WAITING: usize = 64;
@@ -36,6 +38,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 #[derive(Debug)]
 pub(crate) struct Passwords {
     turns: Arc<Semaphore>,
+    /// How many are hashed at once.
+    at_once: usize,
     waiting: AtomicUsize,
     backoff: Backoff,
     /// What is checked for a name that nobody has; made with the first check, whoever that is for.
@@ -60,8 +64,10 @@ struct Place<'a>(&'a AtomicUsize);
 
 impl Passwords {
     pub(crate) fn new() -> Self {
+        let at_once = at_once(available_parallelism().map_or(1, NonZeroUsize::get));
         Self {
-            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            turns: Arc::new(Semaphore::new(at_once)),
+            at_once,
             waiting: AtomicUsize::new(0),
             backoff: Backoff::new(),
             nobody_s: Arc::default(),
@@ -78,6 +84,10 @@ impl Passwords {
         cache: &Cache,
     ) -> Result<Arc<Identity>, AuthError> {
         let Try { presented, mark, from } = this;
+        if users.is_empty() {
+            // Nothing could be right, and so nothing is worth the work.
+            return Err(AuthError::Invalid);
+        }
         let (name, password) = name_and_password(presented).ok_or(AuthError::Invalid)?;
         let too_many = |retry_after| AuthError::TooManyFailures { retry_after };
         self.backoff.check(&name, from, Instant::now()).map_err(too_many)?;
@@ -128,7 +138,7 @@ impl Passwords {
     fn place(&self) -> Result<Place<'_>, AuthError> {
         let place = Place(&self.waiting);
         match self.waiting.fetch_add(1, Ordering::Relaxed) {
-            before if before < WAITING + AT_ONCE => Ok(place),
+            before if before < WAITING + self.at_once => Ok(place),
             _ => Err(AuthError::Busy { limit: WAITING }),
         }
     }
@@ -140,9 +150,26 @@ impl Drop for Place<'_> {
     }
 }
 
+/// How many are hashed at once: each takes a processor for some 20 ms, and half of them are for all else.
+fn at_once(processors: usize) -> usize {
+    (processors / 2).clamp(1, AT_ONCE_MAX)
+}
+
 /// What is encoded in Basic credentials.
 fn name_and_password(presented: &str) -> Option<(String, Zeroizing<String>)> {
     let bytes = Zeroizing::new(BASE64.decode(presented).ok()?);
     let (name, password) = std::str::from_utf8(&bytes).ok()?.split_once(':')?;
     (password.len() <= PASSWORD_MAX).then(|| (name.to_owned(), Zeroizing::new(password.to_owned())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_of_the_processors_at_most_hash_passwords() {
+        for (processors, expected) in [(1, 1), (2, 1), (3, 1), (4, 2), (16, 8), (128, AT_ONCE_MAX)] {
+            assert_eq!(at_once(processors), expected, "{processors}");
+        }
+    }
 }

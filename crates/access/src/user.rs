@@ -201,6 +201,12 @@ impl Users {
         users
     }
 
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        let table = self.read();
+        table.written.is_empty() && table.added.is_empty()
+    }
+
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         let table = self.read();

@@ -12,14 +12,19 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::crypto::verify as verify_signature;
 use serde::Deserialize;
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// By how much clocks may differ.
 const SKEW: Duration = Duration::from_secs(60);
 
-/// The longest name of who holds a token, in bytes; what is longer is cut.
+/// The most bytes of a subject in the name of who holds a token; what is longer is cut, and its hash put there.
 const WHO_MAX: usize = 128;
+
+/// The bytes of a hash in the name of who holds a token.
+const MARK: usize = 12;
 
 /// What tokens have to say besides.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,8 +49,8 @@ pub(crate) enum NotBelieved {
 struct Head {
     alg: String,
     kid: Option<String>,
-    crit: Option<serde_json::Value>,
-    zip: Option<serde_json::Value>,
+    crit: Option<Value>,
+    zip: Option<Value>,
     b64: Option<bool>,
 }
 
@@ -57,9 +62,9 @@ pub(crate) fn verify(
     now: SystemTime,
 ) -> Result<Identity, NotBelieved> {
     let (message, signature) = token.rsplit_once('.').ok_or(NotBelieved::Invalid)?;
-    let (head, claims) = message.split_once('.').ok_or(NotBelieved::Invalid)?;
+    let (head, said) = message.split_once('.').ok_or(NotBelieved::Invalid)?;
     let head: Head = part(head)?;
-    let claims: Claims = part(claims)?;
+    let claims: Claims = part(said)?;
     if head.crit.is_some() || head.zip.is_some() || head.b64 == Some(false) {
         return Err(NotBelieved::Invalid);
     }
@@ -72,11 +77,30 @@ pub(crate) fn verify(
     let expires = check(&claims, expected, now)?;
     let grants = claims.grants().map_err(|_| NotBelieved::Invalid)?;
     let grants = within(grants, key.databases.as_ref());
-    let who = claims.sub.as_deref().map(|subject| {
-        let subject = &subject[..subject.floor_char_boundary(WHO_MAX)];
-        format!("jwt:{}", subject.escape_debug()).into()
-    });
-    Ok(Identity::new(who, grants, Some(expires)).standing_on(key.standing.clone()))
+    let who = who(&key, claims.sub.as_deref(), said)?.into();
+    Ok(Identity::new(Some(who), grants, Some(expires)).standing_on(key.standing.clone()))
+}
+
+/// What a token's holder is called: by the key and the subject, for keys of several may say the same one; by
+/// all that is said where none is, but for what is new in a token made anew.
+fn who(key: &Key, subject: Option<&str>, said: &str) -> Result<String, NotBelieved> {
+    let key = mark(&key.print);
+    let Some(subject) = subject else {
+        let mut said: Map<String, Value> = part(said)?;
+        said.retain(|claim, _| !["exp", "nbf", "iat", "jti"].contains(&claim.as_str()));
+        let said = Value::Object(said).to_string();
+        return Ok(format!("jwt:{key}/{}", mark(&Sha256::digest(said))));
+    };
+    let cut = subject.floor_char_boundary(WHO_MAX);
+    Ok(match subject.len() == cut {
+        true => format!("jwt:{key}:{}", subject.escape_debug()),
+        false => format!("jwt:{key}:{}/{}", subject[..cut].escape_debug(), mark(&Sha256::digest(subject))),
+    })
+}
+
+/// The beginning of a hash, as text: so much that nobody finds another with the same.
+fn mark(hash: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(&hash[..MARK])
 }
 
 /// Looks at what was said besides, and returns when it ends.

@@ -26,9 +26,49 @@ async fn every_kind_of_key_is_believed_for_its_own_algorithm() {
         let (_files, access) = by_key(&pair);
         let token = pair.token(json!({"sub": "alice"}));
         let identity = bearer(&access, &token).await.unwrap_or_else(|error| panic!("{algorithm:?}: {error}"));
-        assert_eq!(identity.who.as_deref(), Some("jwt:alice"));
+        let who = identity.who.as_deref().expect("the key's and the subject's");
+        assert!(who.starts_with("jwt:") && who.ends_with(":alice"), "{who}");
         let refused = bearer(&access, &stranger.token(json!({"sub": "alice"}))).await;
         assert_eq!(refused.err(), Some(AuthError::Invalid), "{algorithm:?}");
+    }
+}
+
+#[tokio::test]
+async fn everybody_with_a_token_is_somebody_by_their_key_and_their_subject_or_else_their_claims() {
+    let (files, server, acme) = (Files::new(), Pair::ed25519(), Pair::ed25519());
+    let parts = AccessParts {
+        jwt_key_file: Some(files.write("server.pem", &server.pem())),
+        database_keys_directory: files.write("keys/acme.pem", &acme.pem()).parent().map(Into::into),
+        ..AccessParts::default()
+    };
+    let access = Access::new(parts).expect("keys");
+    let who = async |pair: &Pair, claims: Value| bearer(&access, &pair.token(claims)).await.expect("signed");
+    let long = "x".repeat(200);
+    let all = [
+        who(&server, json!({"sub": "alice", "id": "acme"})).await,
+        who(&acme, json!({"sub": "alice", "id": "acme"})).await,
+        who(&server, json!({"id": "acme"})).await,
+        who(&server, json!({"id": "acme", "a": "ro"})).await,
+        who(&server, json!({"id": "acme", "team": "b"})).await,
+        who(&acme, json!({"id": "acme"})).await,
+        who(&server, json!({"id": "acme", "sub": format!("{long}1")})).await,
+        who(&server, json!({"id": "acme", "sub": format!("{long}2")})).await,
+    ];
+    for (at, one) in all.iter().enumerate() {
+        assert!(one.who.is_some(), "{one:?}");
+        for other in &all[at + 1..] {
+            assert!(one.who != other.who && !one.is_same(other), "{one:?} {other:?}");
+        }
+    }
+    for claims in [json!({"sub": "alice", "id": "acme"}), json!({"id": "acme"})] {
+        let mut anew = claims.clone();
+        (anew["exp"], anew["iat"], anew["jti"]) = (json!(now() + 7200), json!(now()), json!("another"));
+        let (one, anew) = (who(&server, claims.clone()).await, who(&server, anew).await);
+        assert!(one.is_same(&anew), "made anew: {one:?} {anew:?}");
+        let mut narrower = claims;
+        narrower["a"] = json!("ro");
+        let narrower = who(&server, narrower).await;
+        assert!(!one.is_same(&narrower), "{one:?}");
     }
 }
 

@@ -42,6 +42,7 @@ async fn anybody_is_let_in_until_there_is_something_to_come_in_by() {
     let (one, _) = token("one");
     access.add_token(one.clone()).expect("new");
     assert!(access.is_required());
+    assert!(!anybody.is_current() && !anybody.may(Scope::Read, &named("a")), "who is still held goes, too");
     assert_eq!(access.authenticate(Credentials::None, HERE).await.err(), Some(AuthError::Missing));
     access.remove_token(&one.name).expect("known");
     assert!(access.is_required(), "who takes the last token back does not open the door");
@@ -54,7 +55,8 @@ async fn who_has_leave_to_present_nothing_must_be_right_if_they_present_somethin
     let (one, secret) = token("one");
     access.add_token(one).expect("new");
     assert!(!access.is_required());
-    access.authenticate(Credentials::None, HERE).await.expect("anybody");
+    let anybody = access.authenticate(Credentials::None, HERE).await.expect("anybody");
+    assert!(anybody.is_current());
     let identity = access.authenticate(Credentials::Bearer(secret.reveal()), HERE).await.expect("known");
     assert!(!identity.may(Scope::Write, &named("acme")));
     let wrong = access.authenticate(Credentials::Bearer("rh_wrong"), HERE).await;

@@ -107,6 +107,16 @@ async fn a_name_that_nobody_has_costs_what_a_wrong_password_costs() {
 }
 
 #[tokio::test]
+async fn where_nobody_has_a_password_none_is_hashed() {
+    let access = Access::default();
+    access.require();
+    for who in ["alice:guess", "bob:guess", ""] {
+        assert_eq!(try_as(&access, who).await.err(), Some(AuthError::Invalid), "{who:?}");
+    }
+    assert_eq!(access.counts().hashed, 0);
+}
+
+#[tokio::test]
 async fn users_of_a_file_are_exchanged_while_it_runs() {
     let files = Files::new();
     let (alice, bob) = (user("alice", "correct horse"), user("bob", "battery staple"));
