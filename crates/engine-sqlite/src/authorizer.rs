@@ -113,6 +113,8 @@ pub(crate) struct Gatekeeper {
     compiled: AtomicBool,
     /// Whether it calls what may take long however little it reads.
     costly: AtomicBool,
+    /// Whether it calls `count`.
+    counts: AtomicBool,
 }
 
 /// Who wrote the SQL that is compiled.
@@ -176,12 +178,31 @@ impl Gatekeeper {
         self.compiled.store(false, Ordering::Relaxed);
         let costly = self.costly.load(Ordering::Relaxed);
         self.costly.store(false, Ordering::Relaxed);
+        self.counts.store(false, Ordering::Relaxed);
         Heard { compiled: true, costly }
     }
 
     /// Whether the session may hold temporary objects or changed settings.
     pub(crate) fn touched(&self) -> bool {
         self.touched.load(Ordering::SeqCst)
+    }
+
+    /// Notes whether it may take long however little it reads.
+    fn listen(&self, action: AuthAction<'_>) {
+        let is_costly = match action {
+            AuthAction::Function { function_name } => {
+                if function_name.eq_ignore_ascii_case("count") {
+                    self.counts.store(true, Ordering::Relaxed);
+                }
+                !is_among(function_name, CHEAP_FUNCTIONS)
+            }
+            // A table of which no column is wanted is counted in one instruction, whatever its size.
+            AuthAction::Read { column_name: "", .. } => self.counts.load(Ordering::Relaxed),
+            _ => false,
+        };
+        if is_costly {
+            self.costly.store(true, Ordering::Relaxed);
+        }
     }
 
     /// The verdict on one action.
@@ -192,11 +213,7 @@ impl Gatekeeper {
             Author::Asking(policy) => (policy, true),
         };
         self.compiled.store(true, Ordering::Relaxed);
-        if let AuthAction::Function { function_name } = context.action
-            && !is_among(function_name, CHEAP_FUNCTIONS)
-        {
-            self.costly.store(true, Ordering::Relaxed);
-        }
+        self.listen(context.action);
         let verdict = judge(context.action, policy);
         match (verdict, context.action) {
             (Authorization::Allow, AuthAction::Pragma { pragma_name, .. })

@@ -11,9 +11,12 @@ use crate::log::Inside;
 use crate::perform::{Halt, perform};
 use crate::turn::Turn;
 use rowhouse_engine::{Chunk, EngineError, Options};
-use rowhouse_types::Request;
+use rowhouse_types::{Arguments, Request, Value};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
+
+/// The most bytes of all arguments together: one instruction of SQLite's may go through all of them.
+const ARGUMENT_BYTES: usize = 16 << 10;
 
 /// What a read here needs beside the connection, given back after it.
 struct Room<'a> {
@@ -29,7 +32,10 @@ impl SqliteConnection {
         request: &Request,
         options: &Options,
     ) -> Option<Result<Chunk, EngineError>> {
-        let Request::Execute { sql, .. } = request else { return None };
+        let Request::Execute { sql, arguments } = request else { return None };
+        if ARGUMENT_BYTES < bytes(arguments) {
+            return None;
+        }
         let shared = self.shared().clone();
         let hold = shared.trust.hold(Instant::now())?;
         let Room { mut handle, _inside } = self.room(&shared, sql)?;
@@ -97,6 +103,19 @@ impl SqliteConnection {
     }
 }
 
+fn bytes(arguments: &Arguments) -> usize {
+    let length = |value: &Value| match value {
+        Value::Text(text) => text.len(),
+        Value::Blob(bytes) => bytes.len(),
+        Value::Null | Value::Integer(_) | Value::Real(_) => 0,
+    };
+    match arguments {
+        Arguments::None => 0,
+        Arguments::Positional(values) => values.iter().map(length).sum(),
+        Arguments::Named(values) => values.iter().map(|(_, value)| length(value)).sum(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,7 +123,7 @@ mod tests {
     use crate::{Config, Executor, ExecutorConfig, SqliteEngine};
     use rowhouse_engine::conformance::{query, run, unlimited};
     use rowhouse_engine::{Connection, Engine, SessionState};
-    use rowhouse_types::{Value, ValueRef};
+    use rowhouse_types::ValueRef;
     use std::time::Duration;
     use tempfile::TempDir;
 
@@ -217,6 +236,8 @@ mod tests {
             "SELECT length(randomblob(1))",
             "SELECT printf('%d', n) FROM t",
             "SELECT replace(s, 'a', 'b') FROM t",
+            "SELECT count(*) FROM t",
+            "SELECT (SELECT count(*) FROM t), n FROM t",
             "PRAGMA user_version",
             "BEGIN",
             "COMMIT",
@@ -227,6 +248,23 @@ mod tests {
                 drop(run(&mut session, request, unlimited()).await);
             }
         }
+    }
+
+    #[tokio::test]
+    async fn long_arguments_are_not_gone_through_in_place() {
+        let house = House::new();
+        let database = house.open("tenant").await;
+        let mut session = database.session();
+        let length = |bytes| {
+            let text = Value::Text("x".repeat(bytes));
+            Request::execute_with("SELECT length(upper(?1))", vec![text])
+        };
+        assert_eq!(firsts(&learn(&mut session, &length(9)).await), [9]);
+        let named = Arguments::Named(vec![("1".to_owned(), Value::Blob(vec![0; ARGUMENT_BYTES + 1].into()))]);
+        assert!(ARGUMENT_BYTES < bytes(&named));
+        assert!(session.run_in_place(&length(ARGUMENT_BYTES + 1), &unlimited()).is_none());
+        let most = learn(&mut session, &length(ARGUMENT_BYTES)).await;
+        assert_eq!(firsts(&most), [i64::try_from(ARGUMENT_BYTES).unwrap()]);
     }
 
     #[tokio::test]

@@ -5,13 +5,17 @@
 //! twice as long each time: what all its reads together keep of that thread stays a small part of the
 //! time. What counts is the time of the processor: on a busy machine a thread rests in the middle of a
 //! read, which is not the read's fault. To ask for that time costs as much as a short read itself, so
-//! only those are timed whose database has kept a thread for long a moment ago.
+//! only those are timed whose database has kept a thread for long a moment ago; who was not and has kept
+//! it for very long is taken to have kept it busy.
 use rustix::time::{ClockId, clock_gettime};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a read may keep the thread it was asked for on, and how long it may keep it busy.
 pub(crate) const HOLD_MAX: Duration = Duration::from_millis(1);
+
+/// How long a read that is not timed keeps its thread before it counts as busy.
+const FLAGRANT: Duration = Duration::from_millis(20);
 
 /// Times how long a thread is kept, and how long it is kept busy.
 #[derive(Debug)]
@@ -56,10 +60,14 @@ pub(crate) struct Trust {
 impl Hold {
     /// Whether it was too long, at `now`.
     fn end(&self, now: Instant) -> Option<TooLong> {
-        if now.duration_since(self.began) <= HOLD_MAX {
+        let kept = now.duration_since(self.began);
+        if kept <= HOLD_MAX {
             return None;
         }
-        let is_busy = self.busy.is_some_and(|before| HOLD_MAX < busy().saturating_sub(before));
+        let is_busy = match self.busy {
+            Some(before) => HOLD_MAX < busy().saturating_sub(before),
+            None => FLAGRANT < kept,
+        };
         Some(if is_busy { TooLong::Busy } else { TooLong::Idle })
     }
 }
@@ -93,7 +101,10 @@ impl Trust {
 
     /// Keeps it no more; whether it was for too long.
     pub(crate) fn let_go(&self, hold: &Hold) -> Option<TooLong> {
-        let now = Instant::now();
+        self.let_go_at(hold, Instant::now())
+    }
+
+    fn let_go_at(&self, hold: &Hold, now: Instant) -> Option<TooLong> {
         let too_long = hold.end(now)?;
         if too_long == TooLong::Busy {
             self.strike(now);
@@ -158,10 +169,21 @@ mod tests {
             while busy() - before <= HOLD_MAX || hold.began.elapsed() <= HOLD_MAX {}
             trust.let_go(hold)
         };
-        assert_eq!(keep_busy(&hold), Some(TooLong::Idle), "the first time nobody looks how");
+        let first = trust.let_go_at(&hold, begin + 2 * HOLD_MAX);
+        assert_eq!(first, Some(TooLong::Idle), "the first time nobody looks how");
         let hold = trust.hold(begin).unwrap();
         assert_eq!(keep_busy(&hold), Some(TooLong::Busy));
         assert!(trust.hold(begin).is_none());
+    }
+
+    #[test]
+    fn who_keeps_a_thread_for_very_long_is_banned_the_first_time() {
+        let begin = Instant::now();
+        let trust = Trust::new(begin);
+        let hold = trust.hold(begin).unwrap();
+        let end = begin + FLAGRANT + HOLD_MAX;
+        assert_eq!(trust.let_go_at(&hold, end), Some(TooLong::Busy));
+        assert!(trust.hold(end).is_none());
     }
 
     #[test]
