@@ -7,7 +7,8 @@ use rowhouse_engine::SqlPolicy;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
-/// Functions that reach out of the database, or into the process.
+/// Functions that reach out of the database, or into the process, or change what is stored though they are
+/// called to read (`optimize`, which `INSERT INTO t (t) VALUES ('optimize')` does too).
 const DENIED_FUNCTIONS: &[&str] = &[
     "load_extension",
     "fts3_tokenizer",
@@ -15,6 +16,7 @@ const DENIED_FUNCTIONS: &[&str] = &[
     "readfile",
     "writefile",
     "edit",
+    "optimize",
     "fsdir",
     "zipfile",
     "lsmode",

@@ -58,6 +58,7 @@ pub(crate) fn perform(
     let performed = performed.map(|chunk| count_written(handle, chunk, before));
     handle.report();
     performed.map_err(|halt| match halt {
+        Halt::Failed(error) if is_refusal(&error, options.policy) => EngineError::MayNotWrite.into(),
         Halt::Failed(error) => Halt::Failed(handle.tell_quota(error)),
         halt => halt,
     })
@@ -291,6 +292,12 @@ fn explain(handle: &Handle, sql: &str, error: &rusqlite::Error) -> Halt {
 
 fn may_write(policy: SqlPolicy) -> Result<(), Halt> {
     if policy == SqlPolicy::ReadOnly { Err(EngineError::MayNotWrite.into()) } else { Ok(()) }
+}
+
+/// Whether SQLite stopped what only turned out to write while it ran, under a policy to read only.
+fn is_refusal(error: &EngineError, policy: SqlPolicy) -> bool {
+    let stopped = matches!(error, EngineError::Statement { native: rusqlite::ffi::SQLITE_READONLY, .. });
+    stopped && policy == SqlPolicy::ReadOnly
 }
 
 fn take_turn(handle: &Handle) -> Result<(), Halt> {

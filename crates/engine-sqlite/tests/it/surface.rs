@@ -126,12 +126,12 @@ const FUNCTIONS: &str = "-> ->> abs avg bm25 changes char coalesce concat concat
     jsonb_extract jsonb_group_array jsonb_group_object jsonb_insert jsonb_object jsonb_patch \
     jsonb_remove jsonb_replace jsonb_set julianday lag last_insert_rowid last_value lead length like \
     likelihood likely lower ltrim match matchinfo max min nth_value ntile nullif octet_length offsets \
-    optimize percent_rank printf quote random randomblob rank replace round row_number rtreecheck \
+    percent_rank printf quote random randomblob rank replace round row_number rtreecheck \
     rtreedepth rtreenode rtrim sign snippet soundex sqlite_compileoption_get sqlite_compileoption_used \
     sqlite_source_id sqlite_version strftime string_agg substr substring subtype sum time timediff \
     total total_changes trim typeof unhex unicode unistr unistr_quote unixepoch unlikely upper zeroblob";
 
-const FUNCTIONS_DENIED: &[&str] = &["fts3_tokenizer", "load_extension", "sqlite_log"];
+const FUNCTIONS_DENIED: &[&str] = &["fts3_tokenizer", "load_extension", "optimize", "sqlite_log"];
 
 /// Modules a virtual table may be of, or that are there without one and tell only of this connection.
 const MODULES: &[&str] = &[

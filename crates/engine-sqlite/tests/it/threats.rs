@@ -510,3 +510,29 @@ async fn harmless_pragmas_work() {
     query(&mut *connection, "PRAGMA optimize").await;
     assert_eq!(connection.state(), rowhouse_engine::SessionState::Clean);
 }
+
+#[tokio::test]
+async fn who_may_only_read_is_told_so_when_what_reads_would_write() {
+    let files = Files::open();
+    let mut connection = files.connect("tenant").await;
+    for sql in [
+        "CREATE TABLE t (n PRIMARY KEY)",
+        "INSERT INTO t VALUES (1), (2)",
+        "CREATE VIRTUAL TABLE d USING fts4(s)",
+        "INSERT INTO d VALUES ('a'), ('b')",
+    ] {
+        query(&mut *connection, sql).await;
+    }
+    let reads = || Options { policy: SqlPolicy::ReadOnly, ..within(10_000) };
+    for sql in ["PRAGMA optimize(0x10002)", "PRAGMA optimize = -1"] {
+        let told = run(&mut *connection, Request::execute(sql), reads()).await;
+        let is_fine = matches!(told, Ok(_) | Err(EngineError::MayNotWrite));
+        assert!(is_fine, "{sql}: {told:?}");
+    }
+    for options in [reads(), within(10_000)] {
+        let told = run(&mut *connection, Request::execute("SELECT optimize(d) FROM d"), options).await;
+        let denied = matches!(told, Err(EngineError::Statement { condition: Condition::Denied, .. }));
+        assert!(denied, "{told:?}");
+    }
+    query(&mut *connection, "INSERT INTO d (d) VALUES ('optimize')").await;
+}
