@@ -1,22 +1,31 @@
 //! What is answered: whole, or bit by bit as the client reads it.
 use crate::line::Busy;
+use crate::taking::Taking;
 use bytes::Bytes;
 use futures::Stream;
 use futures::stream::BoxStream;
 use hyper::body::{Frame, SizeHint};
+use std::mem;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+/// The most bytes that are given away in one go: who takes so many within `write_timeout` is served on.
+const PIECE: usize = 64 * 1024;
 
 /// The body of an answer.
 pub(crate) struct Body {
     rest: Rest,
     /// The request ends with its body.
     busy: Option<Busy>,
+    /// Told what is given and asked for.
+    taking: Option<Arc<Taking>>,
 }
 
 enum Rest {
-    Full(Option<Bytes>),
-    Stream(Bits),
+    Full(Bytes),
+    /// What is pulled, and what is left of what was pulled last.
+    Stream(Bits, Bytes),
 }
 
 /// What is pulled as the client reads.
@@ -32,26 +41,34 @@ pub(crate) struct Broken;
 impl Body {
     /// Nothing.
     pub(crate) fn empty() -> Self {
-        Self { rest: Rest::Full(None), busy: None }
+        Self::full(Bytes::new())
     }
 
     /// All of it.
     pub(crate) fn full(bytes: impl Into<Bytes>) -> Self {
-        let bytes = bytes.into();
-        Self { rest: Rest::Full((!bytes.is_empty()).then_some(bytes)), busy: None }
+        Self { rest: Rest::Full(bytes.into()), busy: None, taking: None }
     }
 
     /// Pulled as the client reads, and dropped when it leaves.
     pub(crate) fn stream(bits: impl Stream<Item = Result<Bytes, Broken>> + Send + 'static) -> Self {
-        Self { rest: Rest::Stream(Box::pin(bits)), busy: None }
+        Self { rest: Rest::Stream(Box::pin(bits), Bytes::new()), busy: None, taking: None }
     }
 
     /// All of it, where it is there already; else what is pulled. With it comes what holds the request.
-    pub(crate) fn into_whole(self) -> Result<(Bytes, Option<Busy>), (Bits, Option<Busy>)> {
-        match self.rest {
-            Rest::Full(bytes) => Ok((bytes.unwrap_or_default(), self.busy)),
-            Rest::Stream(bits) => Err((bits, self.busy)),
+    ///
+    /// Nothing of it may have been given away.
+    pub(crate) fn into_whole(mut self) -> Result<(Bytes, Option<Busy>), (Bits, Option<Busy>)> {
+        let busy = self.busy.take();
+        match mem::replace(&mut self.rest, Rest::Full(Bytes::new())) {
+            Rest::Full(bytes) => Ok((bytes, busy)),
+            Rest::Stream(bits, _) => Err((bits, busy)),
         }
+    }
+
+    /// The same; what is given of it and asked for is told here.
+    pub(crate) fn taken(mut self, taking: Arc<Taking>) -> Self {
+        self.taking = Some(taking);
+        self
     }
 
     /// The same, holding the request.
@@ -62,7 +79,7 @@ impl Body {
 
     /// The same; if it is a stream, the request is being answered until it ends.
     pub(crate) fn until_read(mut self, busy: Busy) -> Self {
-        if matches!(self.rest, Rest::Stream(_)) {
+        if matches!(self.rest, Rest::Stream(..)) {
             self.busy = Some(busy);
         }
         self
@@ -77,20 +94,48 @@ impl hyper::body::Body for Body {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        match &mut self.rest {
-            Rest::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Rest::Stream(bits) => bits.as_mut().poll_next(cx).map(|bit| bit.map(|bit| bit.map(Frame::data))),
+        if let Some(taking) = &self.taking {
+            taking.asked();
         }
+        let bytes = match &mut self.rest {
+            Rest::Full(bytes) => bytes,
+            Rest::Stream(bits, bytes) => {
+                while bytes.is_empty() {
+                    match ready!(bits.as_mut().poll_next(cx)) {
+                        Some(Ok(bit)) => *bytes = bit,
+                        Some(Err(broken)) => return Poll::Ready(Some(Err(broken))),
+                        None => return Poll::Ready(None),
+                    }
+                }
+                bytes
+            }
+        };
+        if bytes.is_empty() {
+            return Poll::Ready(None);
+        }
+        let piece = bytes.split_to(bytes.len().min(PIECE));
+        if let Some(taking) = &self.taking {
+            taking.given();
+        }
+        Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self.rest, Rest::Full(None))
+        matches!(&self.rest, Rest::Full(bytes) if bytes.is_empty())
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.rest {
-            Rest::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
-            Rest::Stream(_) => SizeHint::default(),
+            Rest::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Rest::Stream(..) => SizeHint::default(),
+        }
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        if let Some(taking) = &self.taking {
+            taking.asked();
         }
     }
 }

@@ -2,10 +2,10 @@
 use crate::dispatch::answer;
 use crate::line::Line;
 use crate::patient::Patient;
+use crate::requests::Requests;
 use crate::shared::Shared;
 use http::Request;
 use hyper::body::Incoming;
-use hyper::rt::Executor;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -19,7 +19,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
-use tokio_util::task::TaskTracker;
 
 /// How long a client may take for the handshake of TLS.
 const TLS_TIMEOUT: Duration = Duration::from_secs(5);
@@ -38,16 +37,6 @@ const STREAMS_MAX: u32 = 128;
 
 /// What an HTTP/2 connection may send ahead of each request's being read.
 const WINDOW: u32 = 256 * 1024;
-
-/// Runs what HTTP/2 does beside the connection: requests, which are its listener's tasks as well.
-#[derive(Clone)]
-struct Tasks(TaskTracker);
-
-impl<F: Future<Output: Send> + Send + 'static> Executor<F> for Tasks {
-    fn execute(&self, future: F) {
-        self.0.spawn(future);
-    }
-}
 
 /// Serves one connection, which was admitted, or is one too many and is told so.
 pub(crate) async fn serve(
@@ -89,11 +78,13 @@ where
     let timeouts = shared.context.patience.get();
     let serving = shared.clone();
     let (of, identified) = (line.clone(), line);
+    let requests = Requests::new(shared.tasks.clone(), timeouts.write);
+    let coming = requests.clone();
     let service = service_fn(move |request: Request<Incoming>| {
-        let (shared, line) = (serving.clone(), of.clone());
-        async move { Ok::<_, Infallible>(answer(shared, line, request).await) }
+        let (shared, line, taking) = (serving.clone(), of.clone(), coming.begin(request.version()));
+        async move { Ok::<_, Infallible>(answer(shared, line, request).await.map(|body| body.taken(taking))) }
     });
-    let mut http = auto::Builder::new(Tasks(shared.tasks.clone()));
+    let mut http = auto::Builder::new(requests.clone());
     http.http1()
         .timer(TokioTimer::new())
         .header_read_timeout(timeouts.idle)
@@ -111,12 +102,15 @@ where
     let patience = if identified.is_too_many() { WORD } else { timeouts.handshake };
     let mut late = pin!(tokio::time::sleep(patience));
     let mut draining = pin!(shared.context.drain.draining());
+    let (mut idle, mut gone) = (pin!(requests.quiet(timeouts.idle)), pin!(requests.quiet(timeouts.write)));
     let (mut is_early, mut serves) = (true, true);
     loop {
         tokio::select! {
-            ended = connection.as_mut() => {
-                if let Err(error) = ended {
-                    tracing::debug!(%from, error, "connection ended");
+            ended = requests.watch(connection.as_mut()) => {
+                match ended {
+                    Some(Ok(())) => {}
+                    Some(Err(error)) => tracing::debug!(%from, error, "connection ended"),
+                    None => tracing::debug!(%from, "connection ended: nothing was taken of an answer"),
                 }
                 return;
             }
@@ -131,6 +125,12 @@ where
                 serves = false;
                 connection.as_mut().graceful_shutdown();
             }
+            () = &mut idle, if serves => {
+                serves = false;
+                connection.as_mut().graceful_shutdown();
+            }
+            // All was answered, and it was told to go: what it has not taken by now is not waited for.
+            () = &mut gone, if !serves => return,
         }
     }
 }

@@ -6,12 +6,12 @@
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | `listener`, `connection`, `line` | the socket; one connection, and what is known of it |
+//! | `listener`, `connection`, `requests`, `line` | the socket; one connection, its requests, and what is known of it |
 //! | `shared`, `counters` | what all connections are served with, and what was answered |
 //! | `dispatch`, `gate`, `endpoint`, `call` | from a request's head to who answers it |
 //! | `intake`, `body`, `error`, `page` | a request's body; an answer's; what went wrong; what needs no database |
 //! | `stream/` | what a stream of Hrana's does, whatever it is spoken over |
-//! | `patient`, `compress` | writing to a client that may not read; answers that are compressed |
+//! | `patient`, `taking`, `compress` | writing to a client that may not read, or take an answer; answers that are compressed |
 //! | `hrana/`, `socket/`, `query/`, `live/` | the endpoints |
 #![expect(dead_code, reason = "the endpoints use it, one after the other")]
 
@@ -32,9 +32,11 @@ mod live;
 mod page;
 mod patient;
 mod query;
+mod requests;
 mod shared;
 mod socket;
 mod stream;
+mod taking;
 
 /// What is spoken within TLS, the preferred first.
 pub const PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];

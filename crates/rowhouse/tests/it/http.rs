@@ -19,6 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// One connection, kept open.
 struct Line(TcpStream);
 
+/// One connection of HTTP/2, frame by frame, that answers every ping.
+struct Frames(TcpStream);
+
 /// An answer, read whole.
 struct Answer {
     head: String,
@@ -99,6 +102,77 @@ impl Line {
     async fn is_closed(&mut self) -> bool {
         let read = timeout(PATIENCE, self.0.read(&mut [0; 1])).await.expect("it is closed in time");
         matches!(read, Ok(0) | Err(_))
+    }
+}
+
+// === impl Frames ===
+
+impl Frames {
+    const DATA: u8 = 0;
+    const HEADERS: u8 = 1;
+    const RESET: u8 = 3;
+    const SETTINGS: u8 = 4;
+    const PING: u8 = 6;
+    const GOAWAY: u8 = 7;
+    const WINDOW: u8 = 8;
+    /// The end of a stream with DATA and HEADERS, an answer with PING and SETTINGS.
+    const END: u8 = 1;
+    const END_HEADERS: u8 = 4;
+
+    async fn open(address: SocketAddr) -> Self {
+        let mut frames = Self(TcpStream::connect(address).await.expect("it listens"));
+        frames.0.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.expect("it reads");
+        frames.send(Self::SETTINGS, 0, 0, &[]).await;
+        frames
+    }
+
+    async fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+        let length = u32::try_from(payload.len()).expect("short").to_be_bytes();
+        let head = [&length[1..], &[kind, flags], &stream.to_be_bytes()].concat();
+        // It may have gone.
+        let _sent = self.0.write_all(&[&head, payload].concat()).await;
+    }
+
+    /// Asks, with a body if there is one.
+    async fn ask(&mut self, stream: u32, path: &str, body: &[u8]) {
+        let method = if body.is_empty() { "GET" } else { "POST" };
+        let mut head = Vec::new();
+        for (name, value) in
+            [(":method", method), (":scheme", "http"), (":authority", "localhost"), (":path", path)]
+        {
+            // Each a literal that is in no table.
+            head.push(0);
+            for text in [name, value] {
+                head.push(u8::try_from(text.len()).expect("short"));
+                head.extend_from_slice(text.as_bytes());
+            }
+        }
+        let end = if body.is_empty() { Self::END } else { 0 };
+        self.send(Self::HEADERS, Self::END_HEADERS | end, stream, &head).await;
+        if !body.is_empty() {
+            self.send(Self::DATA, Self::END, stream, body).await;
+        }
+    }
+
+    /// The kind, stream and length of the next frame that is neither a ping nor a setting; `None` at the end.
+    async fn next(&mut self) -> Option<(u8, u32, usize)> {
+        loop {
+            let mut head = [0; 9];
+            let read = timeout(PATIENCE, self.0.read_exact(&mut head)).await.expect("it is in time");
+            read.ok()?;
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+            let mut payload = vec![0; length];
+            self.0.read_exact(&mut payload).await.ok()?;
+            match head[3] {
+                Self::PING | Self::SETTINGS if head[4] & Self::END != 0 => {}
+                Self::PING => self.send(Self::PING, Self::END, 0, &payload).await,
+                Self::SETTINGS => self.send(Self::SETTINGS, Self::END, 0, &[]).await,
+                Self::WINDOW => {}
+                kind => {
+                    return Some((kind, u32::from_be_bytes([head[5], head[6], head[7], head[8]]), length));
+                }
+            }
+        }
     }
 }
 
@@ -331,5 +405,49 @@ async fn with_a_certificate_it_speaks_tls_alone_and_both_versions_within() {
     let mut plain = Line::open(address).await;
     plain.send(get("/health", "").as_bytes()).await;
     assert!(timeout(PATIENCE, plain.read()).await.expect("it is closed").is_none());
+    running.shut_down().await.expect("nothing is in flight");
+}
+
+#[tokio::test]
+async fn an_answer_of_which_nothing_is_taken_over_http2_ends_and_its_connection_goes_on() {
+    let (running, address) = start(builder().option("write_timeout", "300ms")).await;
+    let mut frames = Frames::open(address).await;
+    let endless =
+        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT hex(zeroblob(5000)) FROM n";
+    frames.ask(1, "/query", format!(r#"{{"sql":"{endless}"}}"#).as_bytes()).await;
+    // As much comes as may come unasked.
+    let mut taken = 0;
+    let end = loop {
+        match frames.next().await.expect("the connection goes on") {
+            (Frames::DATA, 1, many) => taken += many,
+            (Frames::HEADERS, 1, _) => {}
+            (kind, stream, _) => break (kind, stream),
+        }
+    };
+    assert_eq!((end, taken), ((Frames::RESET, 1), 65_535));
+    while running.clients().list().iter().any(|client| client.doing.idle().is_zero()) {
+        tokio::task::yield_now().await;
+    }
+    frames.send(Frames::WINDOW, 0, 0, &65_535_u32.to_be_bytes()).await;
+    frames.ask(3, "/health", b"").await;
+    assert_eq!(frames.next().await.map(|(kind, stream, _)| (kind, stream)), Some((Frames::HEADERS, 3)));
+    assert_eq!(frames.next().await, Some((Frames::DATA, 3, 3)));
+    drop(frames);
+    running.shut_down().await.expect("nothing is in flight");
+}
+
+#[tokio::test]
+async fn an_idle_connection_of_http2_is_told_to_go_whatever_pings_it_answers() {
+    let (running, address) = start(builder().option("http_idle_timeout", "300ms")).await;
+    let mut frames = Frames::open(address).await;
+    frames.ask(1, "/health", b"").await;
+    let mut kinds = Vec::new();
+    while let Some((kind, ..)) = frames.next().await {
+        kinds.push(kind);
+    }
+    assert_eq!(kinds[..3], [Frames::HEADERS, Frames::DATA, Frames::GOAWAY], "{kinds:?}");
+    while running.clients().status().active > 0 {
+        tokio::task::yield_now().await;
+    }
     running.shut_down().await.expect("nothing is in flight");
 }
