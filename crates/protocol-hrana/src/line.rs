@@ -38,6 +38,12 @@ enum Standing {
     Other,
 }
 
+/// A connection that asks to be let in after all. Unless it was, it has its word back when this is dropped.
+struct Asking<'l> {
+    line: &'l Line,
+    word: Option<Word>,
+}
+
 /// A request that is being answered, as told to operators. It has ended when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Busy(Arc<Line>);
@@ -57,6 +63,10 @@ impl Line {
     /// # Errors
     ///
     /// When none has.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves all as it was: the next request asks anew.
     pub(crate) async fn enter(&self, clients: &Clients) -> Result<(), Fault> {
         if self.entered.initialized() {
             return Ok(());
@@ -75,17 +85,17 @@ impl Line {
                 };
             }
         };
-        match clients.admit_after_all(PROTOCOL, self.from, &word).await {
+        let mut asking = Asking { line: self, word: Some(word) };
+        let word = asking.word.as_ref().expect("it was not let in yet");
+        match clients.admit_after_all(PROTOCOL, self.from, word).await {
             Ok(guest) => {
+                asking.word = None;
                 *self.standing() = Standing::Guest(guest);
                 // Once: there was one word.
                 self.entered.set(()).unwrap_or_default();
                 Ok(())
             }
-            Err(full) => {
-                *self.standing() = Standing::Word(word);
-                Err(Fault::from(&full))
-            }
+            Err(full) => Err(Fault::from(&full)),
         }
     }
 
@@ -167,6 +177,16 @@ impl Line {
     }
 }
 
+// === impl Asking ===
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        if let Some(word) = self.word.take() {
+            *self.line.standing() = Standing::Word(word);
+        }
+    }
+}
+
 // === impl Busy ===
 
 impl Drop for Busy {
@@ -174,5 +194,33 @@ impl Drop for Busy {
         if let Some(place) = self.0.place.get() {
             place.idle();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::poll;
+    use rowhouse_gateway::{ClientsParts, Journal, Silent};
+    use std::num::NonZeroU32;
+    use std::pin::pin;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_is_given_up_while_it_asks_to_be_let_in_takes_nothing_from_the_next() {
+        let one = NonZeroU32::MIN;
+        let (observer, journal) = (Arc::new(Silent), Journal::in_memory());
+        let clients = Clients::new(ClientsParts { limit: one, handshake_limit: one, observer, journal });
+        let from = SocketAddr::from(([10, 0, 0, 1], 1));
+        let first = clients.admit(PROTOCOL, from).await.expect("there is room");
+        let place = first.identify(None).expect("nobody is cut");
+        let full = clients.admit(PROTOCOL, from).await.expect_err("it is one too many");
+        let line = Line::new(from, from.ip(), Err(full.word.expect("it may be told")));
+        assert!(line.enter(&clients).await.is_err());
+        // The next to come in has just come, and is left alone for a moment.
+        drop(place);
+        let stranger = clients.admit(PROTOCOL, from).await.expect("there is room");
+        assert!(poll!(pin!(line.enter(&clients))).is_pending());
+        drop(stranger);
+        line.enter(&clients).await.expect("there is room");
     }
 }
