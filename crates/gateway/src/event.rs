@@ -134,6 +134,8 @@ pub enum Event<'a> {
         /// The limit that was reached: of clients that have not said who they are, or of all clients.
         limit: NonZeroU32,
     },
+    /// Clients wait: what else may be open is left to management and databases.
+    FilesShort,
     /// A client's connection was closed by an operator.
     ClientEnded {
         /// Its number.

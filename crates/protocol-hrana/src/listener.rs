@@ -1,9 +1,11 @@
 //! The listening socket: accepts connections within the limits, until drained.
 use crate::connection;
 use crate::shared::{Context, Shared};
-use rowhouse_gateway::ClientsFull;
+use rowhouse_gateway::{ClientsFull, Room};
+use rustix::process::{Resource, getrlimit};
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
@@ -61,8 +63,9 @@ impl Listener {
         let drain = context.drain.clone();
         let shared = Arc::new(Shared::new(context));
         let accepting = async {
+            let mut room = shared.context.clients.room(getrlimit(Resource::Nofile).current);
             loop {
-                self.accept(&shared).await;
+                self.accept(&shared, &mut room).await;
             }
         };
         tokio::select! {
@@ -74,7 +77,7 @@ impl Listener {
         shared.tasks.wait().await;
     }
 
-    async fn accept(&self, shared: &Arc<Shared>) {
+    async fn accept(&self, shared: &Arc<Shared>, room: &mut Room) {
         let (stream, from) = match self.socket.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -83,6 +86,10 @@ impl Listener {
                 return tokio::time::sleep(PAUSE).await;
             }
         };
+        if !room.has(stream.as_raw_fd()) {
+            drop(stream);
+            return tokio::time::sleep(PAUSE).await;
+        }
         let admitted = match shared.context.clients.admit(PROTOCOL, from).await {
             Ok(guest) => Ok(guest),
             Err(ClientsFull { word: Some(word), .. }) => Err(word),

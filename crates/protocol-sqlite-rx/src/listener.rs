@@ -4,11 +4,11 @@ use crate::peer::{Peer, Who};
 use crate::shared::{Context, Shared};
 use crate::transport::{Packed, Transport, TransportError, tune};
 use crate::turned_away::turn_away;
-use rowhouse_gateway::{ClientsFull, Event, Guest, Principal};
+use rowhouse_gateway::{ClientsFull, Event, Guest, Principal, Room};
 use rustix::process::{Resource, getrlimit};
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd as _, RawFd};
+use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -19,10 +19,6 @@ pub(crate) const PROTOCOL: &str = "sqlite_rx";
 
 /// How many connections the system holds for us to accept.
 const BACKLOG: u32 = 1024;
-
-/// How many open files clients leave to others, whatever their limit: management's connections, and some
-/// databases.
-const RESERVED: u64 = 384;
 
 /// How long accepting pauses when the process is out of file descriptors.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -46,13 +42,6 @@ pub struct BindError {
     /// Why.
     #[source]
     pub source: io::Error,
-}
-
-/// How many files may be open before clients leave the rest to management and databases.
-#[derive(Debug)]
-struct Room {
-    most: Option<u64>,
-    is_short: bool,
 }
 
 impl Listener {
@@ -81,7 +70,7 @@ impl Listener {
         let peers = TaskTracker::new();
         let closing = Closing(shared.clone());
         let accepting = async {
-            let mut room = Room::of(getrlimit(Resource::Nofile).current);
+            let mut room = shared.context.clients.room(getrlimit(Resource::Nofile).current);
             loop {
                 self.accept(&shared, &peers, &mut room).await;
             }
@@ -120,29 +109,6 @@ impl Listener {
             // As many as may be are being told: its client keeps the request and connects again.
             Err(ClientsFull { word: None, .. }) => return,
         };
-    }
-}
-
-// === impl Room ===
-
-impl Room {
-    /// What clients may take where so many files may be open.
-    fn of(limit: Option<u64>) -> Self {
-        let most = limit.map(|limit| limit - RESERVED.min(limit / 2));
-        Self { most, is_short: false }
-    }
-
-    /// Whether the newest file is among those that clients may take: the system gives the lowest free number.
-    fn has(&mut self, newest: RawFd) -> bool {
-        let had = !self.is_short;
-        self.is_short =
-            self.most.is_some_and(|most| u64::try_from(newest).is_ok_and(|newest| most <= newest));
-        if self.is_short && had {
-            tracing::warn!(
-                "clients wait: the limit of open files is all but reached; lower the client limit, or raise it (ulimit -Hn)"
-            );
-        }
-        !self.is_short
     }
 }
 
@@ -199,18 +165,5 @@ pub(crate) async fn serve_client(
 impl Drop for Closing {
     fn drop(&mut self) {
         self.0.resends.close();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn clients_leave_files_to_others_and_have_them_again_when_some_are_closed() {
-        let mut room = Room::of(Some(1000));
-        assert_eq!([615, 616, 999, 615].map(|newest| room.has(newest)), [true, false, false, true]);
-        assert!(Room::of(Some(256)).has(127));
-        assert!(Room::of(None).has(RawFd::MAX));
     }
 }

@@ -93,6 +93,7 @@ impl Observer for Log {
             Event::ClientUnauthorized { .. }
             | Event::ClientRevoked { .. }
             | Event::CredentialsRefused { .. }
+            | Event::FilesShort
             | Event::HandshakesCrowded { .. } => self.at_the_door(event),
             Event::Thrashing { reopened, within, limit, would_fit } => tracing::warn!(
                 reopened,
@@ -148,6 +149,14 @@ impl Log {
             Event::CredentialsRefused { from, why } => {
                 if let Some(suppressed) = word(why) {
                     tracing::warn!(%from, why, suppressed, "credentials refused");
+                }
+            }
+            Event::FilesShort => {
+                if let Some(suppressed) = word("files") {
+                    tracing::warn!(
+                        suppressed,
+                        "clients wait: the limit of open files is all but reached; lower the client limit, or raise it (ulimit -Hn)"
+                    );
                 }
             }
             Event::HandshakesCrowded { from, limit } => {

@@ -2,6 +2,7 @@
 use super::change::{Change, ChangeError, Changed};
 use super::guest::Guest;
 use super::ledger::{Arrival, Ledger};
+use super::room::Room;
 use super::seat::ClientInfo;
 use crate::event::{Event, Observer};
 use crate::journal::{Action, Cause, Entry, Journal};
@@ -169,6 +170,11 @@ impl Clients {
             }
             room.await;
         }
+    }
+
+    /// The open files that clients of one listener may take, where this process may have so many.
+    pub fn room(&self, open_files: Option<u64>) -> Room {
+        Room::of(open_files, self.shared.observer.clone())
     }
 
     /// The client connections now, as enforced.

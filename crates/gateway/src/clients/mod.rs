@@ -23,6 +23,7 @@ mod guest;
 mod handle;
 mod host;
 mod ledger;
+mod room;
 mod seat;
 mod strangers;
 #[cfg(test)]
@@ -32,4 +33,5 @@ pub use change::{Change, ChangeError, Changed};
 pub use guest::{Guest, Place};
 pub use handle::{Clients, ClientsFull, ClientsParts, ClientsStatus, Word};
 pub(crate) use host::Host;
+pub use room::Room;
 pub use seat::{ClientInfo, Doing};
