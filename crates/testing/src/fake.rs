@@ -1,12 +1,13 @@
-//! A fake engine: databases are names in a set, and every statement answers with its database's place.
+//! A fake engine: databases are names in a set, and every statement answers with its database's place, but
+//! for `FAIL` and a native code, which fails so and rolls back.
 mod told;
 
 use futures::future::BoxFuture;
 use futures::stream::StreamExt;
 use rowhouse_engine::{
-    Batch, Chunk, Chunks, Claim, Claimant, Column, Connection, Course, Database, Description, Engine,
-    EngineError, Listener, Listening, Location, Options, Outcome, Over, Presence, Restoration, SessionState,
-    Stage, Stamp,
+    Batch, Chunk, Chunks, Claim, Claimant, Column, Condition, Connection, Course, Database, Description,
+    Engine, EngineError, Listener, Listening, Location, Options, Outcome, Over, Presence, Restoration,
+    SessionState, Stage, Stamp,
 };
 use rowhouse_types::{DatabaseName, Request, ValueRef};
 use std::collections::{BTreeMap, BTreeSet};
@@ -406,6 +407,16 @@ struct FakeConnection {
     unbegun: Option<Request>,
 }
 
+impl FakeConnection {
+    /// Fails as if that had ended the transaction.
+    fn roll_back(&mut self, native: i32) -> Chunks<'_> {
+        self.state = SessionState::Clean;
+        let message = "it failed, and the transaction is rolled back".to_owned();
+        let error = EngineError::Statement { condition: Condition::Other, message, native };
+        futures::stream::once(async { Err(error) }).boxed()
+    }
+}
+
 impl Connection for FakeConnection {
     fn run(&mut self, request: Request, _options: Options) -> Chunks<'_> {
         if let Err(error) = self.engine.verify(&self.at, self.generation) {
@@ -415,7 +426,10 @@ impl Connection for FakeConnection {
         self.state = match request.sql() {
             "BEGIN" => SessionState::Transaction,
             "COMMIT" => SessionState::Clean,
-            _ => self.state,
+            sql => match sql.strip_prefix("FAIL ").and_then(|code| code.parse().ok()) {
+                Some(native) => return self.roll_back(native),
+                None => self.state,
+            },
         };
         let mut rows = Batch::new(1);
         rows.push(ValueRef::Text(&self.at));

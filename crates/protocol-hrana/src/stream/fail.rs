@@ -34,6 +34,20 @@ impl Fail {
         Self::from(Fault::new(ErrorCode::StreamExpired, message).hint(hint))
     }
 
+    /// A transaction was rolled back by something else than the client.
+    pub(crate) fn rolled_back() -> Self {
+        let message = "The stream has expired: its transaction was rolled back when a statement failed or was \
+                       left, nothing of it was applied";
+        let hint = "begin again with a new stream";
+        Self::from(Fault::new(ErrorCode::StreamExpired, message).hint(hint))
+    }
+
+    /// Whether a statement failed for what it says itself. If that ends a transaction, the statement wants it:
+    /// `OR ROLLBACK`, `RAISE(ROLLBACK)`, a `ROLLBACK` before it.
+    pub(super) fn is_of_the_statement(&self) -> bool {
+        matches!(&*self.word, "SQLITE_CONSTRAINT" | "SQLITE_ERROR" | "SQLITE_AUTH" | "ARGS_INVALID")
+    }
+
     /// What the stream held was given up.
     pub(crate) fn given_up(why: Expired) -> Self {
         let (after, how, option) = match why {

@@ -64,6 +64,32 @@ async fn what_was_replaced_is_asked_again_unless_a_transaction_was_lost_with_it(
 }
 
 #[tokio::test]
+async fn what_follows_a_transaction_that_a_limit_rolled_back_is_not_applied() {
+    let fake = Fake::default();
+    let asker = asker(&fake).await;
+    // NOMEM, INTERRUPT, IOERR_WRITE, FULL.
+    for (native, name) in [(7, "NOMEM"), (9, "INTERRUPT"), (778, "IOERR"), (13, "FULL")] {
+        let mut stream = Stream::default();
+        assert_eq!(run(&mut stream, &asker, "BEGIN").await, Ok(()));
+        let failed = run(&mut stream, &asker, &format!("FAIL {native}")).await;
+        assert_eq!(failed, Err(format!("SQLITE_{name}")));
+        for sql in ["INSERT", "COMMIT"] {
+            assert_eq!(run(&mut stream, &asker, sql).await, Err("STREAM_EXPIRED".to_owned()), "{name}");
+        }
+        assert!(stream.is_over() && !stream.holds_any());
+    }
+    // No transaction was lost.
+    let mut stream = Stream::default();
+    assert!(run(&mut stream, &asker, "FAIL 13").await.is_err());
+    assert_eq!(run(&mut stream, &asker, "INSERT").await, Ok(()));
+    // `OR ROLLBACK`: its client has asked for it.
+    assert_eq!(run(&mut stream, &asker, "BEGIN").await, Ok(()));
+    assert_eq!(run(&mut stream, &asker, "FAIL 1555").await, Err("SQLITE_CONSTRAINT".to_owned()));
+    assert_eq!(run(&mut stream, &asker, "INSERT").await, Ok(()));
+    asker.gateway.shut_down().await;
+}
+
+#[tokio::test]
 async fn an_operator_who_ends_sessions_waits_for_no_idle_stream() {
     let fake = Fake::default();
     let (asker, mut stream) = (asker(&fake).await, Stream::default());

@@ -241,20 +241,22 @@ impl Turn {
             request = Request::execute("BEGIN");
             self.stream.reads_only = true;
         }
-        let sql = text(&request);
+        let (sql, is_several) = (text(&request), !matches!(request, Request::Execute { .. }));
         let ran = match self.attempt(request, bound, due, rows).await {
             Err(Halt::Gone(gone, again)) => self.again(gone, again, before, bound, rows).await,
             ran => ran,
         };
         let after = self.note_transaction();
         self.stream.reads_only &= after == SessionState::Transaction;
-        let outcome = ran.map_err(|halt| match (halt, before, after) {
-            (Halt::Gone(error, _), ..) => Fail::from(&error),
-            (Halt::Failed(fail), SessionState::Transaction, SessionState::Clean) if self.check().is_ok() => {
-                fail.with_note("the transaction was rolled back")
+        let outcome = match ran {
+            Ok(outcome) => outcome,
+            Err(Halt::Gone(error, _)) => return Err(Fail::from(&error)),
+            Err(Halt::Failed(fail)) => {
+                let had = before == SessionState::Transaction;
+                let is_undone = after != SessionState::Transaction && (had || is_several && may_begin(&sql));
+                return Err(if is_undone { self.undone(fail, had) } else { fail });
             }
-            (Halt::Failed(fail), ..) => fail,
-        })?;
+        };
         if outcome.changed != 0 && may_insert(&sql) {
             self.stream.inserted = Some(outcome.last_insert_id);
         }
@@ -266,8 +268,23 @@ impl Turn {
         if let Some(session) = &mut self.session {
             // What is wrong with it, its next request is told.
             let _answered = session.ping().await;
-            self.note_transaction();
+            let had = self.began.is_some();
+            if self.note_transaction() != SessionState::Transaction && had {
+                self.stream.over.get_or_insert_with(Fail::rolled_back);
+            }
         }
+    }
+
+    /// A transaction is no more after this failure. Unless the client's own words rolled it back, the rest
+    /// of it must not be done: half of it would be applied.
+    fn undone(&mut self, fail: Fail, is_certain: bool) -> Fail {
+        if self.check().is_err() {
+            return fail;
+        }
+        if !fail.is_of_the_statement() {
+            self.stream.over = Some(Fail::rolled_back());
+        }
+        if is_certain { fail.with_note("the transaction was rolled back") } else { fail }
     }
 
     /// Notes whether a transaction is open.
@@ -464,7 +481,14 @@ fn text(request: &Request) -> Arc<str> {
 
 /// Whether a statement may insert a row: the connection's last key is another stream's otherwise.
 fn may_insert(sql: &str) -> bool {
-    let has =
-        |word: &str| sql.as_bytes().windows(word.len()).any(|w| w.eq_ignore_ascii_case(word.as_bytes()));
-    has("insert") || has("replace")
+    has(sql, "insert") || has(sql, "replace")
+}
+
+/// Whether one of several statements may open a transaction.
+fn may_begin(sql: &str) -> bool {
+    has(sql, "begin") || has(sql, "savepoint")
+}
+
+fn has(sql: &str, word: &str) -> bool {
+    sql.as_bytes().windows(word.len()).any(|w| w.eq_ignore_ascii_case(word.as_bytes()))
 }

@@ -188,6 +188,33 @@ async fn a_cursor_that_is_left_early_keeps_its_transaction() {
 }
 
 #[tokio::test]
+async fn no_half_of_a_transaction_is_applied_that_a_limit_rolled_back() {
+    let served = serve(&[("statement_timeout", "200ms")]).await;
+    served.on("a", None, &["CREATE TABLE t (n)"]).await;
+    let endless =
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) INSERT INTO t SELECT 2 FROM n";
+    let statements =
+        ["BEGIN", "INSERT INTO t VALUES (1)", endless, "INSERT INTO t VALUES (3)", "COMMIT", "SELECT 1"];
+    let (status, body) = served.pipeline("a", None, &execute(&statements)).await;
+    let codes: Vec<&str> = body["results"]
+        .as_array()
+        .unwrap_or_else(|| panic!("{status} {body}"))
+        .iter()
+        .map(|result| result["error"]["code"].as_str().unwrap_or("ok"))
+        .collect();
+    let over = "STREAM_EXPIRED";
+    assert_eq!(codes, ["ok", "ok", "STATEMENT_TIMEOUT", over, over, over], "{body}");
+    assert_eq!(body["baton"], Value::Null);
+    // The transaction is opened by one request with the statement that fails.
+    let sequence = json!({ "type": "sequence", "sql": format!("BEGIN; {endless}") });
+    let mut requests = vec![sequence];
+    requests.extend(execute(&["INSERT INTO t VALUES (3)", "COMMIT"]));
+    let (_, body) = served.pipeline("a", None, &requests).await;
+    assert_eq!(body["results"][1]["error"]["code"], over, "{body}");
+    assert_eq!(served.value("a", "SELECT count(*) FROM t").await, "0");
+}
+
+#[tokio::test]
 async fn version_1_answers_with_one_result_and_leaves_nothing() {
     let served = serve(&[]).await;
     let ask = |path: &'static str, body: Value| served.post(path, "", body.to_string());

@@ -211,6 +211,37 @@ async fn a_cursor_is_fetched_in_parts_and_closed_early_without_ending_its_transa
 }
 
 #[tokio::test]
+async fn a_cursor_that_is_closed_within_a_write_ends_a_stream_whose_transaction_that_undid() {
+    let served = serve(&[]).await;
+    let mut client = Client::greeted(&served, "a").await;
+    client.open(1).await;
+    client.execute(1, "CREATE TABLE t (n)").await;
+    // It is interrupted while it returns what it wrote.
+    let write = "INSERT INTO t WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 1000000) \
+                 SELECT i FROM n RETURNING n";
+    let steps = json!([
+        { "stmt": { "sql": "BEGIN" } },
+        { "stmt": { "sql": "INSERT INTO t VALUES (1)" } },
+        { "stmt": { "sql": write } },
+    ]);
+    let open = json!({ "type": "open_cursor", "stream_id": 1, "cursor_id": 9, "batch": { "steps": steps } });
+    client.answer(open).await;
+    client.answer(json!({ "type": "fetch_cursor", "cursor_id": 9, "max_count": 6 })).await;
+    client.answer(json!({ "type": "close_cursor", "cursor_id": 9 })).await;
+    let after = client.execute(1, "INSERT INTO t VALUES (3)").await;
+    let ended = client.execute(1, "COMMIT").await;
+    // All of it or nothing.
+    let mut other = Client::greeted(&served, "a").await;
+    other.open(1).await;
+    let count = other.value(1, "SELECT count(*) FROM t").await;
+    if ended["type"] == "response_ok" {
+        assert!(count == "2" || count == "1000002", "{after} {ended} {count}");
+    } else {
+        assert_eq!((&after["error"]["code"], &count), (&json!("STREAM_EXPIRED"), &json!("0")), "{ended}");
+    }
+}
+
+#[tokio::test]
 async fn a_thousand_idle_streams_leave_room_for_one_that_works() {
     let served = serve(&[("pool_size", "2")]).await;
     let mut client = Client::greeted(&served, "a").await;
