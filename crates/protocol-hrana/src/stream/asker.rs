@@ -39,15 +39,21 @@ impl Asker {
         self.gateway.limits_of(&self.target)
     }
 
+    /// Fails when what permitted them to ask has ended or was taken back.
+    pub(crate) fn check(&self) -> Result<(), Fail> {
+        match self.identity.may(Scope::Read, &self.target) {
+            true => Ok(()),
+            false => Err(Fault::from(&AuthError::Expired).into()),
+        }
+    }
+
     /// Lets one more request be made, over what lasts longer than one.
     ///
     /// # Errors
     ///
     /// When what permitted it has ended or was taken back, or they ask too often.
     pub(crate) fn once_more(&self) -> Result<(), Fail> {
-        if !self.identity.may(Scope::Read, &self.target) {
-            return Err(Fault::from(&AuthError::Expired).into());
-        }
+        self.check()?;
         self.identity.turn().map_err(|often| Fault::from(&AuthError::from(often)).into())
     }
 }

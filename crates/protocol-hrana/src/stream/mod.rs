@@ -12,6 +12,7 @@
 //! | `turn` | a stream at work, with the session it works on |
 //! | `work`, `cursor` | requests of a stream: answered at once, or entry by entry |
 //! | `texts` | SQL stored under numbers |
+//! | `words` | what words of a statement tell before it runs |
 //! | `fail`, `sqlite` | what went wrong, in Hrana's words and SQLite's |
 mod asker;
 mod begin;
@@ -23,6 +24,7 @@ mod sqlite;
 mod tests;
 mod texts;
 mod turn;
+mod words;
 mod work;
 
 pub(crate) use asker::Asker;

@@ -90,6 +90,21 @@ async fn what_follows_a_transaction_that_a_limit_rolled_back_is_not_applied() {
 }
 
 #[tokio::test]
+async fn who_is_not_permitted_any_more_does_nothing_more_on_what_they_have_begun() {
+    let fake = Fake::default();
+    let asker = asker(&fake).await;
+    let mut stream = Stream::default();
+    assert_eq!(run(&mut stream, &asker, "BEGIN").await, Ok(()));
+    asker.identity.revoke();
+    let refused = Asker::once_more(&asker).expect_err("it was taken back");
+    for sql in ["INSERT", "COMMIT"] {
+        assert_eq!(run(&mut stream, &asker, sql).await, Err(refused.error().code.to_owned()));
+    }
+    drop(stream);
+    asker.gateway.shut_down().await;
+}
+
+#[tokio::test]
 async fn an_operator_who_ends_sessions_waits_for_no_idle_stream() {
     let fake = Fake::default();
     let (asker, mut stream) = (asker(&fake).await, Stream::default());

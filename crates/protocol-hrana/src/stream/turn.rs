@@ -5,6 +5,7 @@
 use super::asker::Asker;
 use super::begin;
 use super::fail::Fail;
+use super::words::{may_begin, may_insert};
 use futures::StreamExt;
 use rowhouse_engine::{
     Batch, Chunk, Column, Description, EngineError, Options, Outcome, SessionState, SqlPolicy,
@@ -189,6 +190,7 @@ impl Turn {
     /// When there is none to be had.
     pub(crate) async fn connect(&mut self, due: Due) -> Result<(), Fail> {
         self.check()?;
+        self.asker.check()?;
         if self.has_turn {
             return Ok(());
         }
@@ -218,8 +220,13 @@ impl Turn {
     }
 
     /// The most bytes of one answer.
-    pub(crate) fn most_bytes(&self) -> Option<u64> {
+    pub(super) fn most_bytes(&self) -> Option<u64> {
         self.limits.max_result_bytes
+    }
+
+    /// Fails when an answer has more bytes than it may.
+    pub(crate) fn bound(&self, bytes: usize) -> Result<(), Fail> {
+        within(bytes, self.most_bytes())
     }
 
     /// Connects, with nothing to run yet.
@@ -479,16 +486,10 @@ fn text(request: &Request) -> Arc<str> {
     }
 }
 
-/// Whether a statement may insert a row: the connection's last key is another stream's otherwise.
-fn may_insert(sql: &str) -> bool {
-    has(sql, "insert") || has(sql, "replace")
-}
-
-/// Whether one of several statements may open a transaction.
-fn may_begin(sql: &str) -> bool {
-    has(sql, "begin") || has(sql, "savepoint")
-}
-
-fn has(sql: &str, word: &str) -> bool {
-    sql.as_bytes().windows(word.len()).any(|w| w.eq_ignore_ascii_case(word.as_bytes()))
+/// Fails when there are more bytes than this.
+pub(super) fn within(bytes: usize, most: Option<u64>) -> Result<(), Fail> {
+    match most {
+        Some(limit) if limit < bytes as u64 => Err(Fail::from(&EngineError::TooManyBytes { limit })),
+        _ => Ok(()),
+    }
 }

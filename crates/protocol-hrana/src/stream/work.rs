@@ -1,8 +1,8 @@
 //! Requests of a stream that are answered at once.
 use super::fail::Fail;
 use super::texts::Texts;
-use super::turn::{Bound, Rows, Turn};
-use rowhouse_engine::{Batch as RowBatch, Column, EngineError, Outcome};
+use super::turn::{Bound, Rows, Turn, within};
+use rowhouse_engine::{Batch as RowBatch, Column, Outcome};
 use rowhouse_types::Request;
 use rowhouse_wire::hrana;
 use rowhouse_wire::hrana::{
@@ -23,6 +23,9 @@ struct Written<'a, 'w> {
 pub(super) struct Ran {
     pub(super) summary: Summary,
 }
+
+/// The most bytes of a column's name or type that are told: what is longer is cut.
+const NAME_MAX: usize = 4 << 10;
 
 /// How the steps of a batch came out.
 pub(super) struct Steps(Vec<bool>);
@@ -98,6 +101,11 @@ async fn perform_batch(turn: &mut Turn, texts: &Texts, batch: Batch, answer: Ans
     let mut writer = answer.batch();
     let mut steps = Steps::of(&batch);
     for Step { condition, statement } in batch.steps {
+        // However little each of them says, together they may say too much.
+        if let Err(fail) = turn.bound(writer.buffered()) {
+            writer.fail(&fail.error());
+            return Err(fail);
+        }
         if !steps.runs(condition.as_ref(), turn) {
             steps.note(false);
             writer.skip();
@@ -136,6 +144,11 @@ async fn describe(turn: &mut Turn, sql: &str, answer: Answer<'_>) -> Result<(), 
     };
     let params: Vec<_> = description.params.iter().map(Option::as_deref).collect();
     let columns: Vec<_> = description.columns.iter().map(column).collect();
+    let names = params.iter().flatten().map(|name| name.len());
+    let all: usize = names.chain(columns.iter().map(|column| column.name.len())).sum();
+    if let Err(fail) = turn.bound(all) {
+        return refuse(answer, fail);
+    }
     answer.describe(&Described {
         params: &params,
         columns: &columns,
@@ -163,7 +176,13 @@ pub(super) fn request(mut statement: Statement, texts: &Texts) -> Result<Request
 
 /// A column as it is written.
 pub(super) fn column(column: &Column) -> hrana::Column<'_> {
-    hrana::Column { name: &column.name, decltype: column.decl_type.as_deref() }
+    hrana::Column { name: cut(&column.name), decltype: column.decl_type.as_deref().map(cut) }
+}
+
+fn cut(name: &str) -> &str {
+    let most = NAME_MAX.min(name.len());
+    let end = (0..=most).rev().find(|&at| name.is_char_boundary(at)).unwrap_or(0);
+    &name[..end]
 }
 
 // === impl Ran ===
@@ -227,7 +246,7 @@ impl Rows for Discarded {
 impl Rows for Written<'_, '_> {
     async fn columns(&mut self, columns: Arc<[Column]>) -> Result<(), Fail> {
         self.writer.columns(columns.iter().map(column));
-        Ok(())
+        within(self.writer.buffered(), self.most)
     }
 
     async fn rows(&mut self, rows: RowBatch) -> Result<(), Fail> {
@@ -235,11 +254,6 @@ impl Rows for Written<'_, '_> {
             return Ok(());
         }
         rows.rows().for_each(|row| self.writer.row(row.values()));
-        match self.most {
-            Some(limit) if limit < self.writer.buffered() as u64 => {
-                Err(Fail::from(&EngineError::TooManyBytes { limit }))
-            }
-            _ => Ok(()),
-        }
+        within(self.writer.buffered(), self.most)
     }
 }

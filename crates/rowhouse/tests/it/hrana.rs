@@ -215,6 +215,31 @@ async fn no_half_of_a_transaction_is_applied_that_a_limit_rolled_back() {
 }
 
 #[tokio::test]
+async fn an_answer_has_no_more_bytes_than_a_result_may_whatever_it_is_made_of() {
+    const MOST: usize = 20_000;
+    let served = serve(&[("max_result_bytes", &MOST.to_string())]).await;
+    let ask = |requests: Vec<Value>| {
+        let body = json!({ "baton": null, "requests": requests }).to_string();
+        served.post("/db/a/v3/pipeline", "", body)
+    };
+    let long = "x".repeat(1000);
+    let columns = format!("SELECT 1 AS \"{long}\" WHERE 0");
+    let steps: Vec<Value> = (0..1000).map(|_| json!({ "stmt": { "sql": columns } })).collect();
+    let batch = ask(vec![json!({ "type": "batch", "batch": { "steps": steps } })]).await;
+    let described: String = (0..30).map(|n| format!(", 1 AS \"{long}{n}\"")).collect();
+    let describe = ask(vec![json!({ "type": "describe", "sql": format!("SELECT 1{described}") })]).await;
+    let failing = ask(execute(&vec![format!("SELECT {long}").as_str(); 100])).await;
+    for answer in [batch, describe, failing] {
+        assert!(answer.body.len() < 2 * MOST, "{}", answer.body.len());
+        assert!(answer.body.contains("RESPONSE_TOO_LARGE"), "{} {}", answer.status, answer.body);
+    }
+    let name = format!("SELECT 1 AS \"{}\"", "é".repeat(4000));
+    let (_, body) = served.pipeline("a", None, &execute(&[&name])).await;
+    let told = body["results"][0]["response"]["result"]["cols"][0]["name"].as_str().map(str::len);
+    assert_eq!(told, Some(4096), "{body}");
+}
+
+#[tokio::test]
 async fn version_1_answers_with_one_result_and_leaves_nothing() {
     let served = serve(&[]).await;
     let ask = |path: &'static str, body: Value| served.post(path, "", body.to_string());
