@@ -114,7 +114,7 @@ impl Reply {
         }
         match std::mem::replace(&mut self.baton, Baton::None) {
             Baton::Open(lodging) => {
-                let Ok(baton) = lodging.baton() else { return Some(Err(Broken)) };
+                let baton = lodging.baton();
                 self.baton = Baton::Told(lodging);
                 Some(Ok(self.with_head(Some(&baton))))
             }
@@ -136,7 +136,7 @@ impl Reply {
             Baton::Open(lodging) => match leave(stream, texts) {
                 None => return Some(Ok(self.with_head(None))),
                 Some(kept) => {
-                    let Ok(baton) = lodging.baton() else { return Some(Err(Broken)) };
+                    let baton = lodging.baton();
                     lodging.park(kept, self.asker.clone());
                     return Some(Ok(self.with_head(Some(&baton))));
                 }

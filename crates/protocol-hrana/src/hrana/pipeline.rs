@@ -2,7 +2,7 @@
 //!
 //! A pipeline that leaves nothing behind is answered without a baton: no stream is kept for it, whether it
 //! was closed or not.
-use super::streams::{Kept, Streams};
+use super::streams::{Kept, Lodging, Streams};
 use crate::body::Body;
 use crate::call::{Answer, Call};
 use crate::stream::{Asker, Fail, Keep, Stream, Texts, perform};
@@ -36,14 +36,17 @@ pub(super) async fn answer(call: Call, body: Incoming, encoding: Encoding) -> Re
     let mut writer = PipelineWriter::new(encoding);
     let mut has_worked = false;
     for request in requests {
+        // However little each of them says, together they may say too much.
+        turn.bound(writer.buffered())?;
         match request {
             StreamRequest::Close => writer.answer().done(Done::Close),
-            StreamRequest::StoreSql { sql_id, sql } => match texts.store(sql_id, sql) {
+            StreamRequest::StoreSql { sql_id, sql } => match store(&mut texts, lodging.as_ref(), sql_id, sql)
+            {
                 Ok(()) => writer.answer().done(Done::StoreSql),
                 Err(fail) => writer.answer().error(&fail.error()),
             },
             StreamRequest::CloseSql { sql_id } => {
-                texts.close(sql_id);
+                close(&mut texts, lodging.as_ref(), sql_id);
                 writer.answer().done(Done::CloseSql);
             }
             StreamRequest::Work(work) => {
@@ -62,13 +65,25 @@ pub(super) async fn answer(call: Call, body: Incoming, encoding: Encoding) -> Re
     let kept = if closes { None } else { leave(stream, texts) };
     let baton = match (lodging, kept) {
         (Some(lodging), Some(kept)) => {
-            let baton = lodging.baton()?;
+            let baton = lodging.baton();
             lodging.park(kept, asker);
             Some(baton)
         }
         _ => None,
     };
     Ok(super::answer(encoding, Body::full(writer.finish(baton.as_deref(), None))))
+}
+
+/// Stores a text, if there is room among those of all streams.
+fn store(texts: &mut Texts, lodging: Option<&Lodging>, id: i32, sql: Arc<str>) -> Result<(), Fail> {
+    texts.store(id, sql)?;
+    let counted = lodging.map_or(Ok(()), |lodging| lodging.store(texts.bytes()));
+    counted.inspect_err(|_full| texts.close(id))
+}
+
+fn close(texts: &mut Texts, lodging: Option<&Lodging>, id: i32) {
+    texts.close(id);
+    let _less = lodging.map(|lodging| lodging.store(texts.bytes()));
 }
 
 /// What is to be kept of a stream, if anything is.

@@ -31,6 +31,15 @@ pub(crate) const STREAMS_PER_DATABASE_MAX: u32 = 4_096;
 /// The most of one identity, on all databases.
 pub(crate) const STREAMS_PER_IDENTITY_MAX: u32 = 16_384;
 
+/// The most bytes of SQL that the streams between requests have stored, together.
+pub(crate) const TEXTS_MAX: usize = 256 << 20;
+
+/// The most of those of one database.
+pub(crate) const TEXTS_PER_DATABASE_MAX: usize = 32 << 20;
+
+/// The most of those of one identity.
+pub(crate) const TEXTS_PER_IDENTITY_MAX: usize = 64 << 20;
+
 const SECRET: usize = 16;
 
 /// Bytes of a baton: which stream, and its secret.
@@ -47,9 +56,18 @@ pub(crate) struct Streams {
 #[derive(Debug, Default)]
 struct Table {
     slots: HashMap<u64, Slot>,
-    by_database: HashMap<Target, u32>,
-    by_identity: HashMap<Arc<str>, u32>,
+    by_database: HashMap<Target, Count>,
+    by_identity: HashMap<Arc<str>, Count>,
+    /// Of SQL that they have stored.
+    bytes: usize,
     next: u64,
+}
+
+/// How many streams, and bytes of the SQL that they have stored.
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    streams: u32,
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -57,6 +75,7 @@ struct Slot {
     target: Target,
     identity: Arc<Identity>,
     secret: Secret,
+    bytes: usize,
     state: State,
 }
 
@@ -80,6 +99,8 @@ pub(crate) struct Kept {
 pub(crate) struct Lodging {
     shared: Arc<Shared>,
     key: u64,
+    /// Of its next baton: there is one before anything is done that the client must hear of.
+    secret: Secret,
     is_parked: bool,
 }
 
@@ -90,23 +111,26 @@ impl Streams {
     ///
     /// # Errors
     ///
-    /// When there are as many as there may be.
+    /// When there are as many as there may be, or the system has no random bits.
     pub(super) fn reserve(shared: &Arc<Shared>, asker: &Asker) -> Result<Lodging, Fail> {
-        let key = shared.streams.table().add(&asker.target, &asker.identity)?;
-        Ok(Lodging { shared: shared.clone(), key, is_parked: false })
+        let secret = draw()?;
+        let key = shared.streams.table().add(&asker.target, &asker.identity, secret)?;
+        Ok(Lodging { shared: shared.clone(), key, secret, is_parked: false })
     }
 
     /// The stream of a baton, which is good no more.
     ///
     /// # Errors
     ///
-    /// When there is none, or it is not theirs to use: they are not told which.
+    /// When there is none, or it is not theirs to use: they are not told which. When the system has no random
+    /// bits: the baton stays good.
     pub(super) fn take(shared: &Arc<Shared>, asker: &Asker, baton: &str) -> Result<(Lodging, Kept), Fail> {
         let (key, secret) = read(baton).ok_or_else(Fail::expired)?;
-        let taken = shared.streams.table().take(key, &secret, asker);
+        let next = draw()?;
+        let taken = shared.streams.table().take(key, (&secret, next), asker);
         let (kept, keeper) = taken.ok_or_else(Fail::expired)?;
         keeper.abort();
-        Ok((Lodging { shared: shared.clone(), key, is_parked: false }, *kept))
+        Ok((Lodging { shared: shared.clone(), key, secret: next, is_parked: false }, *kept))
     }
 
     /// When a stream that is parked since `of` is to be given up, and why.
@@ -138,10 +162,10 @@ impl Streams {
 // === impl Table ===
 
 impl Table {
-    fn add(&mut self, target: &Target, identity: &Arc<Identity>) -> Result<u64, Fail> {
+    fn add(&mut self, target: &Target, identity: &Arc<Identity>, secret: Secret) -> Result<u64, Fail> {
         let who = identity.who.as_ref();
-        let by_database = self.by_database.get(target).copied().unwrap_or(0);
-        let by_identity = who.and_then(|who| self.by_identity.get(who)).copied().unwrap_or(0);
+        let by_database = self.by_database.get(target).map_or(0, |count| count.streams);
+        let by_identity = who.and_then(|who| self.by_identity.get(who)).map_or(0, |count| count.streams);
         if STREAMS_MAX <= self.slots.len() {
             return Err(too_many(STREAMS_MAX, "on this server"));
         }
@@ -151,22 +175,50 @@ impl Table {
         if STREAMS_PER_IDENTITY_MAX <= by_identity {
             return Err(too_many(STREAMS_PER_IDENTITY_MAX, "with these credentials"));
         }
-        *self.by_database.entry(target.clone()).or_default() += 1;
+        self.by_database.entry(target.clone()).or_default().streams += 1;
         if let Some(who) = who {
-            *self.by_identity.entry(who.clone()).or_default() += 1;
+            self.by_identity.entry(who.clone()).or_default().streams += 1;
         }
         self.next += 1;
-        let slot = Slot {
-            target: target.clone(),
-            identity: identity.clone(),
-            secret: [0; SECRET],
-            state: State::Busy,
-        };
+        let slot =
+            Slot { target: target.clone(), identity: identity.clone(), secret, bytes: 0, state: State::Busy };
         self.slots.insert(self.next, slot);
         Ok(self.next)
     }
 
-    fn take(&mut self, key: u64, secret: &Secret, asker: &Asker) -> Option<(Box<Kept>, AbortHandle)> {
+    /// Says how many bytes of SQL a stream has stored from now on.
+    fn store(&mut self, key: u64, bytes: usize) -> Result<(), Fail> {
+        let Some(slot) = self.slots.get_mut(&key) else { return Ok(()) };
+        let more = |count: usize| count - slot.bytes + bytes;
+        let all = more(self.bytes);
+        let by_database = self.by_database.entry(slot.target.clone()).or_default();
+        let of_database = more(by_database.bytes);
+        let by_identity = slot.identity.who.as_ref().and_then(|who| self.by_identity.get_mut(who));
+        let of_identity = by_identity.as_ref().map_or(0, |count| more(count.bytes));
+        if slot.bytes < bytes {
+            let bounds = [
+                (all, TEXTS_MAX, "on this server"),
+                (of_database, TEXTS_PER_DATABASE_MAX, "of this database"),
+                (of_identity, TEXTS_PER_IDENTITY_MAX, "with these credentials"),
+            ];
+            if let Some((_, most, of)) = bounds.into_iter().find(|&(bytes, most, _)| most < bytes) {
+                return Err(too_much(most, of));
+            }
+        }
+        (self.bytes, by_database.bytes, slot.bytes) = (all, of_database, bytes);
+        if let Some(by_identity) = by_identity {
+            by_identity.bytes = of_identity;
+        }
+        Ok(())
+    }
+
+    /// Takes a stream by its secret, which is the other one from now on.
+    fn take(
+        &mut self,
+        key: u64,
+        (secret, next): (&Secret, Secret),
+        asker: &Asker,
+    ) -> Option<(Box<Kept>, AbortHandle)> {
         let slot = self.slots.get_mut(&key)?;
         let is_theirs = bool::from(slot.secret.ct_eq(secret))
             && slot.target == asker.target
@@ -176,15 +228,19 @@ impl Table {
         }
         match std::mem::replace(&mut slot.state, State::Busy) {
             State::Busy => None,
-            State::Parked { kept, keeper, .. } => Some((kept, keeper)),
+            State::Parked { kept, keeper, .. } => {
+                slot.secret = next;
+                Some((kept, keeper))
+            }
         }
     }
 
     fn remove(&mut self, key: u64) -> Option<Slot> {
         let slot = self.slots.remove(&key)?;
-        less(&mut self.by_database, &slot.target);
+        self.bytes -= slot.bytes;
+        less(&mut self.by_database, &slot.target, slot.bytes);
         if let Some(who) = &slot.identity.who {
-            less(&mut self.by_identity, who);
+            less(&mut self.by_identity, who, slot.bytes);
         }
         Some(slot)
     }
@@ -196,12 +252,26 @@ fn is_same(one: &Arc<Identity>, other: &Arc<Identity>) -> bool {
 }
 
 /// One less of them; none are not kept.
-fn less<K: Hash + Eq>(counts: &mut HashMap<K, u32>, key: &K) {
+fn less<K: Hash + Eq>(counts: &mut HashMap<K, Count>, key: &K, bytes: usize) {
     let Some(count) = counts.get_mut(key) else { return };
-    *count -= 1;
-    if *count == 0 {
+    count.streams -= 1;
+    count.bytes -= bytes;
+    if count.streams == 0 {
         counts.remove(key);
     }
+}
+
+fn draw() -> Result<Secret, Fail> {
+    let mut secret = [0; SECRET];
+    let internal = |_none| Fail::from(Fault::new(ErrorCode::Internal, "internal error"));
+    getrandom::fill(&mut secret).map_err(internal)?;
+    Ok(secret)
+}
+
+fn too_much(most: usize, of: &str) -> Fail {
+    let message = format!("the open streams {of} store as many as {most} bytes of SQL");
+    let fault = Fault::new(ErrorCode::QueueFull, message);
+    Fail::named("SQL_STORE_TOO_MANY", fault.hint("send the text itself, or close texts that are not needed"))
 }
 
 fn too_many(most: impl std::fmt::Display, of: &str) -> Fail {
@@ -213,19 +283,20 @@ fn too_many(most: impl std::fmt::Display, of: &str) -> Fail {
 
 impl Lodging {
     /// The baton for the next request of the stream.
+    pub(super) fn baton(&self) -> String {
+        let mut bytes = [0; BATON];
+        bytes[..8].copy_from_slice(&self.key.to_be_bytes());
+        bytes[8..].copy_from_slice(&self.secret);
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// Counts the bytes of SQL that the stream has stored.
     ///
     /// # Errors
     ///
-    /// When the system has no random bits.
-    pub(super) fn baton(&self) -> Result<String, Fail> {
-        let mut bytes = [0; BATON];
-        let internal = |_none| Fail::from(Fault::new(ErrorCode::Internal, "internal error"));
-        getrandom::fill(&mut bytes[8..]).map_err(internal)?;
-        bytes[..8].copy_from_slice(&self.key.to_be_bytes());
-        if let Some(slot) = self.shared.streams.table().slots.get_mut(&self.key) {
-            slot.secret.copy_from_slice(&bytes[8..]);
-        }
-        Ok(URL_SAFE_NO_PAD.encode(bytes))
+    /// When those of all streams are too many.
+    pub(super) fn store(&self, bytes: usize) -> Result<(), Fail> {
+        self.shared.streams.table().store(self.key, bytes)
     }
 
     /// Keeps the stream until the request that has its baton, or until it expires.
@@ -263,14 +334,17 @@ async fn keep(shared: Arc<Shared>, key: u64, since: Instant, mut notices: Option
         }
         let noticed = async {
             match &mut notices {
-                Some(notices) => drop(notices.changed().await),
+                Some(notices) => notices.changed().await,
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
             biased;
             () = shared.context.drain.draining() => break,
-            () = noticed => {}
+            noticed = noticed => if noticed.is_err() {
+                // A database that was closed says nothing any more.
+                notices = None;
+            },
             () = sleep_until(until.into()) => {}
         }
     }
@@ -290,6 +364,39 @@ fn read(baton: &str) -> Option<(u64, Secret)> {
 mod tests {
     use super::*;
 
+    fn add(table: &mut Table, target: &Target, identity: &Arc<Identity>) -> Result<u64, Fail> {
+        table.add(target, identity, [0; SECRET])
+    }
+
+    #[test]
+    fn sql_stored_by_streams_is_bounded_together_and_room_comes_back_with_each() {
+        const ONE: usize = 1 << 20;
+        let mut table = Table::default();
+        let named = |name: &str| Target::Named(name.parse().expect("a name"));
+        let who = |name: &str| Arc::new(Identity::new(Some(name.into()), Vec::new(), None));
+        let me = who("me");
+        let mut keys = Vec::new();
+        for database in ["a", "b"] {
+            for _ in 0..TEXTS_PER_DATABASE_MAX / ONE {
+                keys.push(add(&mut table, &named(database), &me).expect("room"));
+                table.store(keys[keys.len() - 1], ONE).expect("room");
+            }
+            let other = add(&mut table, &named(database), &who("you")).expect("room");
+            let refused = table.store(other, 1).expect_err("the database has no more");
+            assert_eq!(refused.error().code, "SQL_STORE_TOO_MANY");
+            assert!(refused.error().message.contains("of this database store as many as 33554432 bytes"));
+        }
+        let mine = add(&mut table, &named("c"), &me).expect("room");
+        let refused = table.store(mine, 1).expect_err("I have no more");
+        assert!(refused.error().message.contains("with these credentials"));
+        table.store(keys[0], ONE / 2).expect("less is always possible");
+        table.store(mine, ONE / 2).expect("room");
+        keys.into_iter().for_each(|key| drop(table.remove(key)));
+        assert_eq!(table.bytes, ONE / 2);
+        drop(table.remove(mine));
+        assert_eq!((table.bytes, table.by_identity.len()), (0, 1));
+    }
+
     #[test]
     fn what_is_no_baton_is_read_as_none() {
         let baton = URL_SAFE_NO_PAD.encode([7; BATON]);
@@ -305,12 +412,12 @@ mod tests {
         let target = Target::Default;
         let me = Arc::new(Identity::new(Some("me".into()), Vec::new(), None));
         let keys: Vec<u64> =
-            (0..STREAMS_PER_DATABASE_MAX).map(|_| table.add(&target, &me).expect("room")).collect();
-        let refused = table.add(&target, &me).expect_err("as many as may be");
+            (0..STREAMS_PER_DATABASE_MAX).map(|_| add(&mut table, &target, &me).expect("room")).collect();
+        let refused = add(&mut table, &target, &me).expect_err("as many as may be");
         assert!(refused.error().message.contains("4096 streams are open of this database"));
-        assert!(table.add(&Target::Named("other".parse().expect("a name")), &me).is_ok());
+        assert!(add(&mut table, &Target::Named("other".parse().expect("a name")), &me).is_ok());
         keys.into_iter().for_each(|key| drop(table.remove(key)));
-        assert!(table.add(&target, &Arc::new(Identity::anybody())).is_ok());
+        assert!(add(&mut table, &target, &Arc::new(Identity::anybody())).is_ok());
         assert_eq!((table.by_database.len(), table.by_identity.len()), (2, 1));
     }
 

@@ -73,6 +73,11 @@ impl Texts {
         })
     }
 
+    /// The bytes of all of them.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.texts.is_empty()
     }
