@@ -86,6 +86,8 @@ impl Connection {
             }
         };
         let End::Close(code, mut reason) = end else { return };
+        // Nothing is held for who is sent away, however long they take to go.
+        (self.lanes, self.busy) = (Lanes::new(self.encoding), None);
         let most = (0..=REASON_MAX).rev().find(|&at| reason.is_char_boundary(at)).unwrap_or(0);
         reason.truncate(most);
         // What was answered goes first; who does not read is not waited for.

@@ -242,6 +242,20 @@ async fn a_cursor_that_is_closed_within_a_write_ends_a_stream_whose_transaction_
 }
 
 #[tokio::test]
+async fn who_is_sent_away_holds_nothing_even_if_they_do_not_go() {
+    let served = serve(&[("handshake_timeout", "10m")]).await;
+    let (mut client, mut other) = (Client::greeted(&served, "a").await, Client::greeted(&served, "a").await);
+    client.open(1).await;
+    client.execute(1, "CREATE TABLE t (n)").await;
+    client.execute(1, "BEGIN IMMEDIATE").await;
+    client.socket.send(Message::text("{")).await.expect("it reads");
+    other.open(1).await;
+    let inserted = other.execute(1, "INSERT INTO t VALUES (2)").await;
+    assert_eq!(inserted["type"], "response_ok", "{inserted}");
+    drop(client);
+}
+
+#[tokio::test]
 async fn a_thousand_idle_streams_leave_room_for_one_that_works() {
     let served = serve(&[("pool_size", "2")]).await;
     let mut client = Client::greeted(&served, "a").await;
