@@ -4,6 +4,7 @@
 //! by name; for expiry it ends streams that are idle for a few seconds. Every promise that is not kept is a panic.
 use libsql::{Builder, Connection, Database, TransactionBehavior, Value, params};
 use std::env;
+use tokio::task::JoinSet;
 
 const NUMBERS: &str = "WITH RECURSIVE c(x) AS (VALUES (1) UNION ALL SELECT x + 1 FROM c WHERE x < 100000)
     SELECT x, 'row ' || x FROM c";
@@ -99,9 +100,10 @@ async fn transactions(database: &Database) {
 async fn concurrent(database: &Database) {
     let connection = database.connect().expect("a connection");
     connection.execute_batch("CREATE TABLE c (n INTEGER); INSERT INTO c VALUES (0)").await.expect("created");
-    let counts = (0..6).map(|_| {
+    let mut counts = JoinSet::new();
+    for _ in 0..6 {
         let own = database.connect().expect("a connection");
-        tokio::spawn(async move {
+        counts.spawn(async move {
             for _ in 0..5 {
                 let begun =
                     own.transaction_with_behavior(TransactionBehavior::Immediate).await.expect("begun");
@@ -111,11 +113,9 @@ async fn concurrent(database: &Database) {
                 begun.execute("UPDATE c SET n = ?1", [n + 1]).await.expect("counted");
                 begun.commit().await.expect("committed");
             }
-        })
-    });
-    for count in counts.collect::<Vec<_>>() {
-        count.await.expect("it counted");
+        });
     }
+    counts.join_all().await;
     assert_eq!(one(&connection, "SELECT n FROM c", vec![]).await, Value::Integer(30), "one after the other");
 }
 
