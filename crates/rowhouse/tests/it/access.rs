@@ -1,7 +1,18 @@
 //! Tokens and users from the command line, and what they open over HTTP.
-use crate::support::{Home, Operator, await_line, has, text};
+use crate::support::{Home, Operator, PATIENCE, Served, await_line, has, serve, text};
+use futures::{SinkExt, StreamExt};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use rcgen::{KeyPair, PKCS_ED25519};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::client_async;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 /// The status with which a query of this database is answered.
 fn status(operator: &Operator, credentials: &str, (database, sql): (&str, &str)) -> String {
@@ -41,7 +52,7 @@ fn a_token_opens_its_databases_over_http_until_it_is_taken_back_and_nothing_is_o
         assert_eq!(status(&operator, credentials, asked), expected, "{credentials} {asked:?}");
     }
     let listed = operator.prints("rowhouse token list --json --port 9090");
-    let listed: serde_json::Value = serde_json::from_str(&listed).expect("JSON");
+    let listed: Value = serde_json::from_str(&listed).expect("JSON");
     assert_eq!(listed["tokens"][0]["name"], "ci");
     assert_eq!(operator.prints("rowhouse token revoke ci --port 9090"), "Success: Token ci revoked\n");
     assert_eq!(status(&operator, &ci, ("acme", "SELECT 1")), "401");
@@ -113,4 +124,90 @@ fn users_of_a_file_come_in_by_their_passwords_and_are_exchanged_by_a_signal() {
     while status(&operator, bob, ("acme", "SELECT 1")) != "200" {}
     assert_eq!(status(&operator, alice, ("acme", "SELECT 1")), "401");
     operator.server.stop();
+}
+
+/// Signs a JWT of these claims that is good for an hour.
+fn signed(pair: &KeyPair, mut claims: Value) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    claims["exp"] = json!(now.as_secs() + 3600);
+    let key = EncodingKey::from_ed_der(pair.serialized_der());
+    jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), &claims, &key).expect("signed")
+}
+
+/// The status with which a request is answered, whatever its body: a feed's has no end.
+async fn answered(served: &Served, head: &str, body: &str) -> String {
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    let mut socket = TcpStream::connect(served.address).await.expect("it listens");
+    let request = format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    socket.write_all(request.as_bytes()).await.expect("it reads");
+    let mut line = String::new();
+    timeout(PATIENCE, BufReader::new(socket).read_line(&mut line))
+        .await
+        .expect("in time")
+        .expect("an answer");
+    line.split(' ').nth(1).expect("a status").to_owned()
+}
+
+/// What is answered over WebSocket to a hello with this token, at this path.
+async fn greeted(served: &Served, path: &str, token: &str) -> Value {
+    let stream = TcpStream::connect(served.address).await.expect("it listens");
+    let url = format!("ws://localhost:{}{path}", served.address.port());
+    let mut request = url.into_client_request().expect("a request");
+    request.headers_mut().insert("sec-websocket-protocol", "hrana3".parse().expect("a name"));
+    let (mut socket, _answer) = client_async(request, stream).await.expect("who it is comes in a message");
+    let hello = json!({"type": "hello", "jwt": token}).to_string();
+    socket.send(Message::text(hello)).await.expect("it reads");
+    let told = timeout(PATIENCE, socket.next()).await.expect("in time").expect("open").expect("a message");
+    serde_json::from_str(told.to_text().expect("text")).expect("JSON")
+}
+
+#[tokio::test]
+async fn a_jwt_of_one_database_is_refused_on_every_other_by_every_way_and_nothing_is_made() {
+    let home = TempDir::new().expect("a directory");
+    let pair = KeyPair::generate_for(&PKCS_ED25519).expect("a key");
+    let file = home.path().join("key.pem");
+    std::fs::write(&file, pair.public_key_pem()).expect("writable");
+    let served =
+        serve(&[("jwt_key_file", file.to_str().expect("plain names")), ("base_domains", "db.example")]).await;
+    let claims = json!({"databases": ["acme"], "scopes": ["read", "write", "create"]});
+    let token = signed(&pair, claims);
+    let stranger = signed(&KeyPair::generate_for(&PKCS_ED25519).expect("a key"), json!({"id": "acme"}));
+    let bearer = format!("Authorization: Bearer {token}");
+    let pipeline =
+        r#"{"requests": [{"type": "execute", "stmt": {"sql": "CREATE TABLE IF NOT EXISTS t (a)"}}]}"#;
+    let query = r#"{"sql": "SELECT 1"}"#;
+    for (database, expected) in [("other", "403"), ("acme", "200"), ("acme2", "403")] {
+        for (head, body) in [
+            (format!("POST /db/{database}/v2/pipeline HTTP/1.1\r\nHost: localhost\r\n{bearer}"), pipeline),
+            (
+                format!("POST /dev/{database}/v3/cursor HTTP/1.1\r\nHost: localhost\r\n{bearer}"),
+                r#"{"batch": {"steps": []}}"#,
+            ),
+            (format!("POST /db/{database}/query HTTP/1.1\r\nHost: localhost\r\n{bearer}"), query),
+            (format!("POST /v2/pipeline HTTP/1.1\r\nHost: {database}.db.example\r\n{bearer}"), pipeline),
+            (
+                format!(
+                    "POST /v2/pipeline HTTP/1.1\r\nHost: localhost\r\nx-namespace: {database}\r\n{bearer}"
+                ),
+                pipeline,
+            ),
+            (format!("GET /db/{database}/live HTTP/1.1\r\nHost: localhost\r\n{bearer}"), ""),
+        ] {
+            let status = answered(&served, &head, body).await;
+            assert!(status.starts_with(expected), "{status}: {head}");
+        }
+    }
+    let hello = greeted(&served, "/db/other/", &token).await;
+    assert_eq!(
+        (&hello["type"], &hello["error"]["code"]),
+        (&json!("hello_error"), &json!("FORBIDDEN")),
+        "{hello}"
+    );
+    assert_eq!(greeted(&served, "/db/acme/", &stranger).await["type"], "hello_error");
+    assert_eq!(greeted(&served, "/db/acme/", &token).await, json!({"type": "hello_ok"}));
+    let made = std::fs::read_dir(served.data()).expect("its directory").filter_map(|entry| {
+        let name = entry.expect("an entry").file_name().into_string().expect("plain names");
+        name.ends_with(".db").then_some(name)
+    });
+    assert_eq!(made.collect::<Vec<_>>(), ["acme.db"], "nothing else was made");
 }

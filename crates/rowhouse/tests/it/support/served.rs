@@ -2,6 +2,7 @@
 use rowhouse::{Running, Server};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -12,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub(crate) struct Served {
     pub(crate) running: Running,
     pub(crate) address: SocketAddr,
-    _home: TempDir,
+    home: TempDir,
 }
 
 /// An answer, read to the end of the connection.
@@ -40,10 +41,15 @@ pub(crate) async fn serve(options: &[(&str, &str)]) -> Served {
     }
     let running = server.build().expect("valid").start().await.expect("it starts");
     let address = running.listeners().iter().find(|listener| listener.protocol == "http").expect("it is on");
-    Served { address: address.address, running, _home: home }
+    Served { address: address.address, running, home }
 }
 
 impl Served {
+    /// Where its databases lie.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.home.path().join("data")
+    }
+
     pub(crate) async fn post(&self, path: &str, headers: &str, body: impl AsRef<[u8]>) -> Answer {
         let body = body.as_ref();
         let mut request = format!(
