@@ -222,7 +222,7 @@ impl Table {
         let slot = self.slots.get_mut(&key)?;
         let is_theirs = bool::from(slot.secret.ct_eq(secret))
             && slot.target == asker.target
-            && is_same(&slot.identity, &asker.identity);
+            && slot.identity.is_same(&asker.identity);
         if !is_theirs {
             return None;
         }
@@ -244,11 +244,6 @@ impl Table {
         }
         Some(slot)
     }
-}
-
-/// Whether two credentials are of one owner: of the same name, or good for the same if they have none.
-fn is_same(one: &Arc<Identity>, other: &Arc<Identity>) -> bool {
-    Arc::ptr_eq(one, other) || (one.who == other.who && (one.who.is_some() || one.grants == other.grants))
 }
 
 /// One less of them; none are not kept.
@@ -419,17 +414,5 @@ mod tests {
         keys.into_iter().for_each(|key| drop(table.remove(key)));
         assert!(add(&mut table, &target, &Arc::new(Identity::anybody())).is_ok());
         assert_eq!((table.by_database.len(), table.by_identity.len()), (2, 1));
-    }
-
-    #[test]
-    fn a_stream_is_for_its_owner_whatever_else_is_permitted_to_others() {
-        let named = |who: &str| Arc::new(Identity::new(Some(who.into()), Vec::new(), None));
-        let nameless = |all: bool| {
-            let grants = if all { Identity::anybody().grants.clone() } else { Vec::new() };
-            Arc::new(Identity::new(None, grants, None))
-        };
-        assert!(is_same(&named("me"), &named("me")) && !is_same(&named("me"), &named("you")));
-        assert!(!is_same(&named("me"), &nameless(true)));
-        assert!(is_same(&nameless(true), &nameless(true)) && !is_same(&nameless(true), &nameless(false)));
     }
 }

@@ -211,3 +211,38 @@ async fn a_jwt_of_one_database_is_refused_on_every_other_by_every_way_and_nothin
     });
     assert_eq!(made.collect::<Vec<_>>(), ["acme.db"], "nothing else was made");
 }
+
+#[tokio::test]
+async fn a_stream_goes_on_for_who_may_do_the_same_under_the_same_key_and_for_nobody_else() {
+    let home = TempDir::new().expect("a directory");
+    let (pair, other) = (KeyPair::generate_for(&PKCS_ED25519), KeyPair::generate_for(&PKCS_ED25519));
+    let (pair, other) = (pair.expect("a key"), other.expect("a key"));
+    let file = home.path().join("keys.pem");
+    std::fs::write(&file, format!("{}\n{}", pair.public_key_pem(), other.public_key_pem()))
+        .expect("writable");
+    let served = serve(&[("jwt_key_file", file.to_str().expect("plain names"))]).await;
+    let ask = async |token: &str, baton: Option<&str>, sql: &str| {
+        let body =
+            json!({"baton": baton, "requests": [{"type": "execute", "stmt": {"sql": sql}}]}).to_string();
+        let bearer = format!("Authorization: Bearer {token}\r\n");
+        let answer = served.post("/db/acme/v3/pipeline", &bearer, body).await;
+        let body: Value = serde_json::from_str(&answer.body).expect("JSON");
+        (answer.status, body)
+    };
+    for subject in [json!("alice"), Value::Null] {
+        let of = |pair: &KeyPair, scopes: &str, id: u32| {
+            signed(
+                pair,
+                json!({"sub": subject, "scopes": scopes, "databases": "acme", "jti": id.to_string()}),
+            )
+        };
+        let (_, begun) = ask(&of(&pair, "read write create", 1), None, "BEGIN").await;
+        let baton = begun["baton"].as_str().expect("a transaction");
+        for stranger in [of(&pair, "read", 1), of(&other, "read write create", 1)] {
+            let (status, refused) = ask(&stranger, Some(baton), "SELECT 1").await;
+            assert_eq!((status, &refused["code"]), (400, &json!("STREAM_EXPIRED")), "{refused}");
+        }
+        let (status, went_on) = ask(&of(&pair, "read write create", 2), Some(baton), "COMMIT").await;
+        assert_eq!((status, &went_on["results"][0]["type"]), (200, &json!("ok")), "made anew: {went_on}");
+    }
+}
