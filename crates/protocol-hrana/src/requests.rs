@@ -18,10 +18,13 @@ pub(crate) struct Requests {
     taking: Arc<Taking>,
     /// The request that came last over HTTP/2, until it is given to be run: which is the next thing that
     /// happens on its connection.
-    next: Arc<Mutex<Option<(Arc<Taking>, UnderWay)>>>,
+    next: Arc<Mutex<Option<Next>>>,
     /// How many are under way over HTTP/2; `None` before the first.
     many: watch::Sender<Option<usize>>,
 }
+
+/// A request over HTTP/2 that was not begun to be run.
+type Next = (Arc<Taking>, UnderWay);
 
 /// A request over HTTP/2. It has ended when this is dropped.
 #[derive(Debug)]
