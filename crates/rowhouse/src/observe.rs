@@ -84,13 +84,8 @@ impl Observer for Log {
                 tracing::error!(error = chain(*error), "backups not made: what there is could not be listed");
             }
             Event::Refused { database, reason, code } => self.refused(database, *reason, *code),
-            Event::ClientRefused { limit } => {
-                let (cause, code) = (("client refused", ""), ErrorCode::ClientLimitReached);
-                if let Some(suppressed) = self.moderation.word(cause, None, Instant::now()) {
-                    tracing::warn!(reason = "clients", %code, %limit, suppressed, "client refused: as many as LIMIT are connected");
-                }
-            }
-            Event::ClientUnauthorized { .. }
+            Event::ClientRefused { .. }
+            | Event::ClientUnauthorized { .. }
             | Event::ClientRevoked { .. }
             | Event::CredentialsRefused { .. }
             | Event::FilesShort
@@ -136,6 +131,12 @@ impl Log {
     fn at_the_door(&self, event: &Event<'_>) {
         let word = |kind| self.moderation.word((kind, ""), None, Instant::now());
         match event {
+            Event::ClientRefused { limit } => {
+                if let Some(suppressed) = word("client refused") {
+                    let code = ErrorCode::ClientLimitReached;
+                    tracing::warn!(reason = "clients", %code, %limit, suppressed, "client refused: as many as LIMIT are connected");
+                }
+            }
             Event::ClientUnauthorized { from, key } => {
                 if let Some(suppressed) = word("unauthorized") {
                     tracing::warn!(%from, key, suppressed, "client refused: its key is not among the authorized clients");
