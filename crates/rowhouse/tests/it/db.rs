@@ -1,6 +1,5 @@
 //! `rowhouse db` on a data directory without a server, and what it says without either.
-use crate::support::{Home, Operator, Python, Server, finish, text};
-use std::ffi::OsStr;
+use crate::support::{Home, Operator, Python, Server, ended};
 
 #[test]
 fn databases_are_created_listed_and_dropped_without_a_server() {
@@ -83,16 +82,14 @@ fn nothing_is_dropped_unasked() {
         if pid == 0: os.execv(sys.argv[1], sys.argv[1:2] + sys.argv[3:])\n\
         os.write(terminal, (sys.argv[2] + '\\n').encode())\n\
         try:\n    \
-            while os.read(terminal, 4096): pass\n\
+            while said := os.read(terminal, 4096): os.write(1, said)\n\
         except OSError: pass\n\
         sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))\n";
     for (answer, code, left) in [("yes", 1, &["a.db"][..]), ("a", 0, &[])] {
         let binary = env!("CARGO_BIN_EXE_rowhouse");
         let words = ["-c", terminal, binary, answer, "db", "drop", "a", "--data-directory", "data"];
-        let mut command = python.command(&words.map(OsStr::new));
-        command.current_dir(home.path()).env_remove("ROWHOUSE_TEST_PYTHON");
-        let output = finish(command.spawn().expect("the interpreter exists"));
-        assert_eq!(output.status.code(), Some(code), "{}", text(&output));
+        let said = ended(code, home.program(python.path(), &words));
+        assert!(said.contains("type a to go on"), "{said}");
         assert_eq!(home.listing(), left);
     }
 }
