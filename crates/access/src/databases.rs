@@ -106,6 +106,11 @@ impl Pattern {
 // === impl Databases ===
 
 impl Databases {
+    /// Each as text, which [`Databases::named`] reads.
+    pub fn names(&self) -> Vec<String> {
+        self.0.iter().map(ToString::to_string).collect()
+    }
+
     /// Every database.
     pub fn all() -> Self {
         Self(vec![Pattern::Beginning(String::new())])

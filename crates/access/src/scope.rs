@@ -93,6 +93,11 @@ impl Scopes {
         self.0 == 0
     }
 
+    /// The words of those that are there.
+    pub fn words(self) -> Vec<String> {
+        self.iter().map(|scope| scope.as_str().to_owned()).collect()
+    }
+
     /// Those that are there.
     pub fn iter(self) -> impl Iterator<Item = Scope> {
         Scope::ALL.into_iter().filter(move |scope| self.has(*scope))

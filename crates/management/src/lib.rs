@@ -38,6 +38,7 @@ pub const CONNECTIONS_MAX: usize = crowd::Crowd::MOST;
 /// What is spoken within TLS.
 pub const PROTOCOLS: &[&[u8]] = &[b"http/1.1"];
 
+pub use handlers::access::{told_token, told_user};
 pub use listener::BindError;
 pub use operator::{ConfigChange, Operator, OperatorError, Readiness};
 pub use server::{Management, Running};

@@ -42,16 +42,7 @@ pub(crate) async fn tokens(
     let all = shared.context.roster.access().tokens();
     let (tokens, next) = page_of(all, &asked, |token| token.name.as_str())?;
     let now = SystemTime::now();
-    let told = |token: rowhouse_access::Token| Token {
-        created: moment(token.created),
-        databases: names(&token.databases),
-        expired: token.is_over(now),
-        expires: token.expires.map(moment),
-        name: token.name.as_str().to_owned(),
-        rate: token.rate.map(NonZeroU32::get),
-        scopes: words(token.scopes),
-    };
-    Ok(Json(Tokens { next, tokens: tokens.into_iter().map(told).collect() }))
+    Ok(Json(Tokens { next, tokens: tokens.iter().map(|token| told_token(token, now)).collect() }))
 }
 
 /// Makes an API token. Its secret is told this once.
@@ -118,14 +109,10 @@ pub(crate) async fn users(
 ) -> Result<Json<Users>, Problem> {
     let all = shared.context.roster.access().users();
     let (users, next) = page_of(all, &asked, |(user, _)| user.name.as_str())?;
-    let told = |(user, is_written): (rowhouse_access::User, bool)| User {
-        created: user.created.map(moment),
-        databases: names(&user.databases),
-        name: user.name.as_str().to_owned(),
-        scopes: words(user.scopes),
-        source: if is_written { "file" } else { "state" }.to_owned(),
-    };
-    Ok(Json(Users { next, users: users.into_iter().map(told).collect() }))
+    Ok(Json(Users {
+        next,
+        users: users.iter().map(|(user, is_written)| told_user(user, *is_written)).collect(),
+    }))
 }
 
 /// Adds a user.
@@ -228,12 +215,28 @@ fn lifetime(text: &str) -> Result<Duration, Problem> {
     lasts.ok_or_else(|| Problem::bad_request("lasts must be a time such as 12h or 30d, a second or more"))
 }
 
-fn names(databases: &Databases) -> Vec<String> {
-    databases.0.iter().map(ToString::to_string).collect()
+/// What is told of a token.
+pub fn told_token(token: &rowhouse_access::Token, now: SystemTime) -> Token {
+    Token {
+        created: moment(token.created),
+        databases: token.databases.names(),
+        expired: token.is_over(now),
+        expires: token.expires.map(moment),
+        name: token.name.as_str().to_owned(),
+        rate: token.rate.map(NonZeroU32::get),
+        scopes: token.scopes.words(),
+    }
 }
 
-fn words(scopes: Scopes) -> Vec<String> {
-    scopes.iter().map(|scope| scope.as_str().to_owned()).collect()
+/// What is told of a user; `is_written` if they are of the file of users.
+pub fn told_user(user: &rowhouse_access::User, is_written: bool) -> User {
+    User {
+        created: user.created.map(moment),
+        databases: user.databases.names(),
+        name: user.name.as_str().to_owned(),
+        scopes: user.scopes.words(),
+        source: if is_written { "file" } else { "state" }.to_owned(),
+    }
 }
 
 fn moment(seconds: u64) -> String {

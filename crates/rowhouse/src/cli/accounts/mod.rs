@@ -27,18 +27,6 @@ struct Allowed {
     databases: Databases,
 }
 
-// === impl Allowed ===
-
-impl Allowed {
-    fn words(&self) -> Vec<&'static str> {
-        self.scopes.iter().map(rowhouse_access::Scope::as_str).collect()
-    }
-
-    fn names(&self) -> Vec<String> {
-        self.databases.0.iter().map(ToString::to_string).collect()
-    }
-}
-
 /// A name, from the command line.
 fn label(text: &str) -> Result<Label, String> {
     text.parse().map_err(|error: rowhouse_access::NoLabel| error.to_string())

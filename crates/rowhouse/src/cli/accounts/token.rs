@@ -4,13 +4,14 @@ use super::super::table::{Column, Table, plain};
 use super::place::Place;
 use super::{Allowed, label};
 use clap::{Args, Subcommand};
-use rowhouse_access::{Label, Token};
+use rowhouse_access::Label;
 use rowhouse_gateway::NewToken;
+use rowhouse_management::told_token;
 use rowhouse_wire::management as wire;
 use serde_json::json;
 use std::io::Write;
 use std::num::NonZeroU32;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 /// From the first token on, nobody comes in over HTTP without credentials, unless `allow_anonymous` is set.
 #[derive(Debug, Args)]
@@ -87,11 +88,11 @@ impl TokenCommand {
         let Some(directory) = self.place.directory() else {
             let lasts = lasts.map(|lasts| humantime::format_duration(lasts).to_string());
             let body = wire::CreateToken {
-                databases: allowed.names(),
+                databases: allowed.databases.names(),
                 lasts,
                 name: name.as_str().to_owned(),
                 rate: rate.map(NonZeroU32::get),
-                scopes: allowed.words().into_iter().map(str::to_owned).collect(),
+                scopes: allowed.scopes.words(),
             };
             let answer = self.place.ask_one(&Question::post("/tokens", serde_json::to_value(body)?), out)?;
             return Ok(serde_json::from_value(answer)?);
@@ -113,7 +114,8 @@ impl TokenCommand {
             return Ok(serde_json::from_value(answer)?);
         };
         let tokens = self.place.with(directory, async |roster, _cause| Ok(roster.access().tokens()))?;
-        Ok(wire::Tokens { next: None, tokens: tokens.iter().map(shape).collect() })
+        let now = SystemTime::now();
+        Ok(wire::Tokens { next: None, tokens: tokens.iter().map(|token| told_token(token, now)).collect() })
     }
 
     fn revoke(&self, name: &Label, out: &mut impl Write) -> anyhow::Result<()> {
@@ -124,19 +126,6 @@ impl TokenCommand {
         };
         self.place.with(directory, async |roster, cause| roster.revoke(name, cause).await.map(drop))?;
         self.place.done(&format!("Token {} revoked", name.as_str()), out)
-    }
-}
-
-fn shape(token: &Token) -> wire::Token {
-    let moment = |at: u64| humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_secs(at)).to_string();
-    wire::Token {
-        created: moment(token.created),
-        databases: token.databases.0.iter().map(ToString::to_string).collect(),
-        expired: token.is_over(SystemTime::now()),
-        expires: token.expires.map(moment),
-        name: token.name.as_str().to_owned(),
-        rate: token.rate.map(NonZeroU32::get),
-        scopes: token.scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
     }
 }
 

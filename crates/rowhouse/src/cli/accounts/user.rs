@@ -6,10 +6,10 @@ use super::{Allowed, label, password};
 use clap::{Args, Subcommand};
 use rowhouse_access::{Label, PasswordHash, User};
 use rowhouse_gateway::NewUser;
+use rowhouse_management::told_user;
 use rowhouse_wire::management as wire;
 use serde_json::json;
 use std::io::Write;
-use std::time::{Duration, UNIX_EPOCH};
 
 /// From the first user on, nobody comes in over HTTP without credentials, unless `allow_anonymous` is set.
 #[derive(Debug, Args)]
@@ -72,10 +72,10 @@ impl UserCommand {
         }
         let Some(directory) = self.place.directory() else {
             let body = wire::CreateUser {
-                databases: allowed.names(),
+                databases: allowed.databases.names(),
                 name: name.as_str().to_owned(),
                 password: password.to_string(),
-                scopes: allowed.words().into_iter().map(str::to_owned).collect(),
+                scopes: allowed.scopes.words(),
             };
             let answer = self.place.ask_one(&Question::post("/users", serde_json::to_value(body)?), out)?;
             return self.place.told(&answer, out);
@@ -92,7 +92,10 @@ impl UserCommand {
             return Ok(serde_json::from_value(answer)?);
         };
         let users = self.place.with(directory, async |roster, _cause| Ok(roster.access().users()))?;
-        Ok(wire::Users { next: None, users: users.iter().map(|(user, _)| shape(user)).collect() })
+        Ok(wire::Users {
+            next: None,
+            users: users.iter().map(|(user, is_written)| told_user(user, *is_written)).collect(),
+        })
     }
 
     fn remove(&self, name: &Label, out: &mut impl Write) -> anyhow::Result<()> {
@@ -103,17 +106,6 @@ impl UserCommand {
         };
         self.place.with(directory, async |roster, cause| roster.remove_user(name, cause).await.map(drop))?;
         self.place.done(&format!("User {} removed", name.as_str()), out)
-    }
-}
-
-fn shape(user: &User) -> wire::User {
-    let moment = |at: u64| humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_secs(at)).to_string();
-    wire::User {
-        created: user.created.map(moment),
-        databases: user.databases.0.iter().map(ToString::to_string).collect(),
-        name: user.name.as_str().to_owned(),
-        scopes: user.scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
-        source: "state".to_owned(),
     }
 }
 
