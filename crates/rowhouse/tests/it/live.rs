@@ -1,11 +1,9 @@
 //! Feeds of changes, as curl and a WebSocket read them.
+use crate::support::{Served, serve};
 use futures::{SinkExt, StreamExt};
-use rowhouse::{Running, Server};
 use serde_json::{Value, json};
-use std::net::SocketAddr;
 use std::time::Duration;
-use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
@@ -13,13 +11,6 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 /// How long anything may take on a machine with much to do.
 const PATIENCE: Duration = Duration::from_secs(120);
-
-/// A server of the test's own.
-struct Served {
-    running: Running,
-    address: SocketAddr,
-    _home: TempDir,
-}
 
 /// Somebody who reads events.
 struct Reader {
@@ -34,37 +25,11 @@ struct Event {
     data: Value,
 }
 
-async fn serve(options: &[(&str, &str)]) -> Served {
-    let home = TempDir::new().expect("a directory");
-    let data = home.path().join("data");
-    std::fs::create_dir(&data).expect("a directory");
-    let mut server = Server::builder()
-        .option("http_address", "127.0.0.1:0")
-        .option("http", "true")
-        .option("data_directory", data.to_str().expect("plain names"))
-        .option("auto_connect", "true")
-        .option("auto_create", "true");
-    for (key, value) in options {
-        server = server.option(key, value);
-    }
-    let running = server.build().expect("valid").start().await.expect("it starts");
-    let address = running.listeners().iter().find(|listener| listener.protocol == "http").expect("it is on");
-    Served { address: address.address, running, _home: home }
-}
-
 impl Served {
     /// Runs a statement; whether it went well.
-    async fn query(&self, database: &str, sql: &str) -> bool {
+    async fn runs(&self, database: &str, sql: &str) -> bool {
         let body = json!({ "sql": sql }).to_string();
-        let head = format!(
-            "POST /db/{database}/query HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
-        let mut socket = TcpStream::connect(self.address).await.expect("connects");
-        socket.write_all(format!("{head}{body}").as_bytes()).await.expect("it reads");
-        let mut answer = String::new();
-        timeout(PATIENCE, socket.read_to_string(&mut answer)).await.expect("in time").expect("an answer");
-        answer.starts_with("HTTP/1.1 200")
+        self.post(&format!("/db/{database}/query"), "", body).await.status == 200
     }
 
     /// Asks for a feed; the status, and who reads on.
@@ -120,17 +85,17 @@ impl Reader {
 async fn changes_are_told_as_events_once_they_are_committed() {
     let served = serve(&[]).await;
     assert!(
-        served.query("shop", "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, big INTEGER, b BLOB)").await
+        served.runs("shop", "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, big INTEGER, b BLOB)").await
     );
-    assert!(served.query("shop", "CREATE TABLE other (n)").await);
+    assert!(served.runs("shop", "CREATE TABLE other (n)").await);
     let mut all = served.read("/db/shop/live").await;
     let mut some = served.read("/db/shop/live?table=OTHER").await;
     all.data("ready").await;
     some.data("ready").await;
-    assert!(served.query("shop", "INSERT INTO t VALUES (1, 'a\nb', 9223372036854775807, x'00ff')").await);
-    assert!(served.query("shop", "UPDATE t SET name = NULL").await);
-    assert!(served.query("shop", "DELETE FROM t").await);
-    assert!(served.query("shop", "INSERT INTO other VALUES (1.5)").await);
+    assert!(served.runs("shop", "INSERT INTO t VALUES (1, 'a\nb', 9223372036854775807, x'00ff')").await);
+    assert!(served.runs("shop", "UPDATE t SET name = NULL").await);
+    assert!(served.runs("shop", "DELETE FROM t").await);
+    assert!(served.runs("shop", "INSERT INTO other VALUES (1.5)").await);
     let data = all.data("insert").await;
     let row = json!({"id": 1, "name": "a\nb", "big": "9223372036854775807", "b": {"base64": "AP8"}});
     assert_eq!((&data["table"], &data["row"]), (&json!("t"), &row));
@@ -144,14 +109,14 @@ async fn changes_are_told_as_events_once_they_are_committed() {
 #[tokio::test]
 async fn who_comes_again_goes_on_after_the_last_event_it_has_heard() {
     let served = serve(&[]).await;
-    assert!(served.query("shop", "CREATE TABLE t (n)").await);
+    assert!(served.runs("shop", "CREATE TABLE t (n)").await);
     let mut first = served.read("/db/shop/live?table=t").await;
     first.data("ready").await;
-    assert!(served.query("shop", "INSERT INTO t VALUES (1)").await);
+    assert!(served.runs("shop", "INSERT INTO t VALUES (1)").await);
     let heard = first.event().await.expect("an event");
     assert_eq!(heard.data["position"], json!(heard.id));
     drop(first);
-    assert!(served.query("shop", "INSERT INTO t VALUES (2)").await);
+    assert!(served.runs("shop", "INSERT INTO t VALUES (2)").await);
     let header = format!("Last-Event-ID: {}\r\n", heard.id);
     let (_, mut again) = served.ask("/db/shop/live?table=t", &header).await;
     again.data("ready").await;
@@ -177,7 +142,7 @@ async fn a_feed_opens_what_is_there_and_creates_nothing() {
 #[tokio::test]
 async fn a_feed_ends_when_the_server_does_and_says_so() {
     let served = serve(&[]).await;
-    assert!(served.query("shop", "CREATE TABLE t (n)").await);
+    assert!(served.runs("shop", "CREATE TABLE t (n)").await);
     let mut reader = served.read("/db/shop/live").await;
     reader.data("ready").await;
     let reading = async {
@@ -191,7 +156,7 @@ async fn a_feed_ends_when_the_server_does_and_says_so() {
 #[tokio::test]
 async fn the_same_is_told_over_websocket() {
     let served = serve(&[]).await;
-    assert!(served.query("shop", "CREATE TABLE t (n)").await);
+    assert!(served.runs("shop", "CREATE TABLE t (n)").await);
     let socket = TcpStream::connect(served.address).await.expect("connects");
     let request = format!("ws://localhost:{}/db/shop/live?table=t", served.address.port());
     let request = request.into_client_request().expect("a request");
@@ -204,7 +169,7 @@ async fn the_same_is_told_over_websocket() {
         }
     };
     assert_eq!(next().await["type"], "ready");
-    assert!(served.query("shop", "INSERT INTO t VALUES (1), (2)").await);
+    assert!(served.runs("shop", "INSERT INTO t VALUES (1), (2)").await);
     let (one, two) = (next().await, next().await);
     assert_eq!((&one["type"], &one["row"]["n"], &two["row"]["n"]), (&json!("insert"), &json!(1), &json!(2)));
     socket.send(Message::Ping(vec![1].into())).await.expect("it reads");
@@ -223,12 +188,12 @@ async fn the_same_is_told_over_websocket() {
 #[tokio::test]
 async fn who_reads_slowly_holds_nobody_up_and_is_told_of_a_gap() {
     let served = serve(&[("live_window", "10")]).await;
-    assert!(served.query("shop", "CREATE TABLE t (n)").await);
+    assert!(served.runs("shop", "CREATE TABLE t (n)").await);
     let mut reader = served.read("/db/shop/live").await;
     reader.data("ready").await;
     // One transaction of more than is kept: no reader is fast enough.
     let many = "INSERT INTO t WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 100) SELECT x FROM c";
-    assert!(served.query("shop", many).await);
+    assert!(served.runs("shop", many).await);
     assert_eq!(reader.data("gap").await["reason"], "overrun");
     assert_eq!(reader.data("insert").await["row"]["n"], 91);
     served.running.shut_down().await.expect("nothing is in flight");
