@@ -30,7 +30,7 @@ pub use catalog::{Catalog, CatalogError, Dynamic, InvalidCatalog, Resolution, Sp
 pub use client::{Client, Principal, Rights};
 pub use clients::{
     Change, ChangeError, Changed, ClientInfo, Clients, ClientsFull, ClientsParts, ClientsStatus, Doing,
-    Guest, Place, Room, Word,
+    Guest, Place, Room, Socket, Word,
 };
 pub use connect::ConnectError;
 pub use event::{CloseReason, Event, Observer, Refusal, Silent};

@@ -1,14 +1,11 @@
 //! The listening socket: accepts connections within the limits, until drained.
 use crate::connection;
 use crate::shared::{Context, Shared};
-use rowhouse_gateway::{ClientsFull, Room};
+use rowhouse_gateway::{ClientsFull, Room, Socket};
 use rustix::process::{Resource, getrlimit};
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::net::{TcpListener, TcpSocket};
 
 /// What clients of this listener speak.
 pub(crate) const PROTOCOL: &str = "http";
@@ -16,14 +13,10 @@ pub(crate) const PROTOCOL: &str = "http";
 /// How many connections the system holds for us to accept.
 const BACKLOG: u32 = 4096;
 
-/// How long accepting pauses when the process is out of file descriptors.
-const PAUSE: Duration = Duration::from_millis(50);
-
 /// A listener for HTTP clients, bound already.
 #[derive(Debug)]
 pub struct Listener {
-    socket: TcpListener,
-    address: SocketAddr,
+    socket: Socket,
 }
 
 /// A listener could not be bound.
@@ -42,20 +35,13 @@ pub struct BindError {
 impl Listener {
     /// Binds to `address`; port 0 means any free one. Needs a Tokio runtime with I/O.
     pub fn bind(address: SocketAddr) -> Result<Self, BindError> {
-        let bind = || {
-            let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-            socket.set_reuseaddr(true)?;
-            socket.bind(address)?;
-            let socket = socket.listen(BACKLOG)?;
-            let address = socket.local_addr()?;
-            Ok(Self { socket, address })
-        };
-        bind().map_err(|source| BindError { address, source })
+        let socket = Socket::bind(address, BACKLOG).map_err(|source| BindError { address, source })?;
+        Ok(Self { socket })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.socket.address()
     }
 
     /// Serves until drained: stops accepting, lets requests in flight be answered, then returns.
@@ -78,18 +64,10 @@ impl Listener {
     }
 
     async fn accept(&self, shared: &Arc<Shared>, room: &mut Room) {
-        let (stream, from) = match self.socket.accept().await {
+        let (stream, from) = match self.socket.accept(room).await {
             Ok(accepted) => accepted,
-            Err(error) => {
-                tracing::debug!(%error, "accepting failed");
-                // Out of descriptors, most likely: trying again at once would only burn the processor.
-                return tokio::time::sleep(PAUSE).await;
-            }
+            Err(error) => return tracing::debug!(%error, "accepting failed"),
         };
-        if !room.has(stream.as_raw_fd()) {
-            drop(stream);
-            return tokio::time::sleep(PAUSE).await;
-        }
         let admitted = match shared.context.clients.admit(PROTOCOL, from).await {
             Ok(guest) => Ok(guest),
             Err(ClientsFull { word: Some(word), .. }) => Err(word),

@@ -6,9 +6,9 @@ use rowhouse_access::{Access, AuthError, Credentials, Identity, Tls};
 use rowhouse_engine::SqlPolicy;
 use rowhouse_gateway::routing::Router;
 use rowhouse_gateway::{Clients, Event, Gateway};
-use rowhouse_sync::Drain;
+use rowhouse_sync::{Drain, Setting};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
@@ -57,11 +57,8 @@ pub struct Settings {
     pub version: &'static str,
 }
 
-/// How long clients may take, which may change: what begins later goes by it. Cloning yields another handle.
-#[derive(Clone, Debug)]
-pub struct Patience {
-    timeouts: Arc<Mutex<Timeouts>>,
-}
+/// How long clients may take, which may change: what begins later goes by it.
+pub type Patience = Setting<Timeouts>;
 
 /// How long a client may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,24 +86,6 @@ pub(crate) struct Shared {
     pub(crate) tasks: TaskTracker,
     /// The streams that are open between requests.
     pub(crate) streams: Streams,
-}
-
-// === impl Patience ===
-
-impl Patience {
-    /// As long as this, at first.
-    pub fn new(timeouts: Timeouts) -> Self {
-        Self { timeouts: Arc::new(Mutex::new(timeouts)) }
-    }
-
-    /// As long as this, from now on.
-    pub fn set(&self, timeouts: Timeouts) {
-        *self.timeouts.lock().expect("never panics while locked") = timeouts;
-    }
-
-    pub(crate) fn get(&self) -> Timeouts {
-        *self.timeouts.lock().expect("never panics while locked")
-    }
 }
 
 // === impl Shared ===

@@ -4,14 +4,12 @@ use crate::peer::{Peer, Who};
 use crate::shared::{Context, Shared};
 use crate::transport::{Packed, Transport, TransportError, tune};
 use crate::turned_away::turn_away;
-use rowhouse_gateway::{ClientsFull, Event, Guest, Principal, Room};
+use rowhouse_gateway::{ClientsFull, Event, Guest, Principal, Room, Socket};
 use rustix::process::{Resource, getrlimit};
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio_util::task::TaskTracker;
 
 /// What clients of this listener speak.
@@ -20,14 +18,10 @@ pub(crate) const PROTOCOL: &str = "sqlite_rx";
 /// How many connections the system holds for us to accept.
 const BACKLOG: u32 = 1024;
 
-/// How long accepting pauses when the process is out of file descriptors.
-const PAUSE: Duration = Duration::from_millis(50);
-
 /// A listener for sqlite_rx clients, bound already.
 #[derive(Debug)]
 pub struct Listener {
-    socket: TcpListener,
-    address: SocketAddr,
+    socket: Socket,
 }
 
 /// Gives up on drop what peers left behind for a resend: none can come any more.
@@ -47,26 +41,19 @@ pub struct BindError {
 impl Listener {
     /// Binds to `address`; port 0 means any free one.
     pub fn bind(address: SocketAddr) -> Result<Self, BindError> {
-        let bind = || {
-            let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-            socket.set_reuseaddr(true)?;
-            socket.bind(address)?;
-            let socket = socket.listen(BACKLOG)?;
-            let address = socket.local_addr()?;
-            Ok(Self { socket, address })
-        };
-        bind().map_err(|source| BindError { address, source })
+        let socket = Socket::bind(address, BACKLOG).map_err(|source| BindError { address, source })?;
+        Ok(Self { socket })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.socket.address()
     }
 
     /// Serves until drained: stops accepting, lets requests in flight be answered, then returns.
     pub async fn serve(self, context: Context) {
         let drain = context.drain.clone();
-        let shared = Arc::new(Shared::new(context, self.address));
+        let shared = Arc::new(Shared::new(context, self.address()));
         let peers = TaskTracker::new();
         let closing = Closing(shared.clone());
         let accepting = async {
@@ -88,18 +75,10 @@ impl Listener {
     }
 
     async fn accept(&self, shared: &Arc<Shared>, peers: &TaskTracker, room: &mut Room) {
-        let (stream, from) = match self.socket.accept().await {
+        let (stream, from) = match self.socket.accept(room).await {
             Ok(accepted) => accepted,
-            Err(error) => {
-                tracing::debug!(%error, "accepting failed");
-                // Out of descriptors, most likely: trying again at once would only burn the processor.
-                return tokio::time::sleep(PAUSE).await;
-            }
+            Err(error) => return tracing::debug!(%error, "accepting failed"),
         };
-        if !room.has(stream.as_raw_fd()) {
-            drop(stream);
-            return tokio::time::sleep(PAUSE).await;
-        }
         let shared = shared.clone();
         match shared.context.clients.admit(PROTOCOL, from).await {
             Ok(guest) => peers.spawn(to_the_end(serve(stream, from, guest, shared.clone()), from, shared)),

@@ -7,7 +7,7 @@ use crate::session::Session;
 use crate::transport::Bounds;
 use rowhouse_engine::SqlPolicy;
 use rowhouse_gateway::{Backups, Clients, Gateway, Journal};
-use rowhouse_sync::Drain;
+use rowhouse_sync::{Drain, Setting};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,12 +38,8 @@ pub struct Context {
     pub patience: Patience,
 }
 
-/// How long peers may take, which may change: who connects later is served so. Cloning yields another
-/// handle.
-#[derive(Clone, Debug)]
-pub struct Patience {
-    timeouts: Arc<Mutex<Timeouts>>,
-}
+/// How long peers may take, which may change: who connects later is served so.
+pub type Patience = Setting<Timeouts>;
 
 /// How long a peer may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,24 +109,6 @@ impl Shared {
         let Timeouts { handshake, write } = self.context.patience.get();
         let max_message_bytes = self.context.settings.max_request_bytes;
         Bounds { max_message_bytes, handshake_timeout: handshake, write_timeout: write }
-    }
-}
-
-// === impl Patience ===
-
-impl Patience {
-    /// As long as this, at first.
-    pub fn new(timeouts: Timeouts) -> Self {
-        Self { timeouts: Arc::new(Mutex::new(timeouts)) }
-    }
-
-    /// As long as this, for who connects from now on.
-    pub fn set(&self, timeouts: Timeouts) {
-        *self.timeouts.lock().expect("never panics while locked") = timeouts;
-    }
-
-    fn get(&self) -> Timeouts {
-        *self.timeouts.lock().expect("never panics while locked")
     }
 }
 

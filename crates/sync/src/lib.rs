@@ -5,6 +5,7 @@
 //! | [`limiter`] | how many may do this at once, and who is next? |
 //! | [`singleflight`] | is somebody doing this already, and how did it end? |
 //! | [`drain`] | may new work begin, and has the old work ended? |
+//! | [`setting`] | what is it now? |
 //!
 //! Everything here is a cheap handle, cloned to share. No lock of ours is held
 //! while a waker, a destructor or a caller's closure runs; the one exception is the
@@ -23,11 +24,13 @@
 pub mod drain;
 pub mod limiter;
 mod primitives;
+pub mod setting;
 #[cfg(not(loom))]
 pub mod singleflight;
 
 #[cfg(not(loom))]
 pub use drain::{Drain, Guard};
 pub use limiter::{Acquire, Limiter, LimiterStatus, Permit, Refused, Resized};
+pub use setting::Setting;
 #[cfg(not(loom))]
 pub use singleflight::{Flight, Singleflight};

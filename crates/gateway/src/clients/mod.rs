@@ -25,6 +25,7 @@ mod host;
 mod ledger;
 mod room;
 mod seat;
+mod socket;
 mod strangers;
 #[cfg(test)]
 mod tests;
@@ -35,3 +36,4 @@ pub use handle::{Clients, ClientsFull, ClientsParts, ClientsStatus, Word};
 pub(crate) use host::Host;
 pub use room::Room;
 pub use seat::{ClientInfo, Doing};
+pub use socket::Socket;

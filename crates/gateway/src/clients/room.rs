@@ -7,7 +7,7 @@ use std::sync::Arc;
 const RESERVED: u64 = 384;
 
 /// How many files may be open before clients leave the rest to management and databases. Each listener has
-/// one, and asks it about each connection that it accepts.
+/// one, which its socket asks about each connection that it accepts.
 #[derive(Debug)]
 pub struct Room {
     most: Option<u64>,
@@ -27,7 +27,7 @@ impl Room {
     /// Whether the newest file is among those that clients may take: the system gives the lowest free number.
     ///
     /// That there are no more is told to operators once, until there are again.
-    pub fn has(&mut self, newest: RawFd) -> bool {
+    pub(super) fn has(&mut self, newest: RawFd) -> bool {
         let had = !self.is_short;
         self.is_short =
             self.most.is_some_and(|most| u64::try_from(newest).is_ok_and(|newest| most <= newest));
