@@ -6,6 +6,7 @@ use super::request::{
     Batch, ClientMessage, CursorRequest, PipelineRequest, SocketRequest, Sql, Statement, Step, StreamRequest,
     Work,
 };
+use super::rules;
 use super::value::{put_json, put_protobuf};
 use crate::json::{put_integer, put_str, put_unsigned};
 use rowhouse_types::Value;
@@ -286,9 +287,10 @@ impl Out {
     }
 
     fn named_argument(&mut self, (name, value): &(String, Value)) {
+        let name = rules::spelled(name);
         if self.is_json() {
             self.raw("{\"name\":");
-            put_str(&mut self.bytes, name);
+            put_str(&mut self.bytes, &name);
             self.key("value");
             put_json(&mut self.bytes, value.as_ref());
             return self.raw("}");

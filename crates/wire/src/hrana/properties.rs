@@ -29,7 +29,7 @@ fn any_sql() -> impl Strategy<Value = Sql> {
 }
 
 fn any_statement() -> impl Strategy<Value = Statement> {
-    let named = ("[a-z]{1,4}", any_value());
+    let named = ("[:@$]?[a-z:@$]{0,4}", any_value());
     (any_sql(), vec(any_value(), 0..4), vec(named, 0..3), any::<bool>())
         .prop_map(|(sql, args, named_args, want_rows)| Statement { sql, args, named_args, want_rows })
 }

@@ -2,6 +2,7 @@
 use super::condition::Condition;
 use super::request::{Sql, StreamRequest};
 use crate::malformed::Problem;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// `close` is the last request of a pipeline.
@@ -32,10 +33,18 @@ pub(super) fn one_text(sql: Option<Arc<str>>, sql_id: Option<i32>) -> Result<Sql
     }
 }
 
+/// What a name of an argument may begin with that is not of the name.
+const PREFIXES: [char; 3] = [':', '@', '$'];
+
 /// The name of an argument without its prefix.
 pub(super) fn bare(mut name: String) -> String {
-    if name.starts_with([':', '@', '$']) {
+    if name.starts_with(PREFIXES) {
         name.remove(0);
     }
     name
+}
+
+/// A bare name as it is written: with a prefix where it would be read without its first letter otherwise.
+pub(super) fn spelled(name: &str) -> Cow<'_, str> {
+    if name.starts_with(PREFIXES) { format!(":{name}").into() } else { name.into() }
 }
