@@ -4,8 +4,8 @@ use crate::dispatch::route;
 use crate::error::Fault;
 use crate::intake;
 use crate::line::{Busy, Line};
+use crate::room::Room;
 use crate::shared::Shared;
-use bytes::Bytes;
 use http::Response;
 use http::request::Parts;
 use hyper::body::Incoming;
@@ -101,9 +101,16 @@ impl Call {
         self.authorize(Scope::Read)
     }
 
-    /// Reads the body, whole and within its bounds.
-    pub(crate) async fn read(&self, body: Incoming) -> Result<Bytes, Fault> {
-        intake::whole(body, &self.shared, &self.head.headers).await
+    /// Reads the body, whole and within its bounds, and decodes it. What it says takes room: that is to be held
+    /// until it is done with.
+    pub(crate) async fn read<T: Send + 'static, E: Into<Fault> + Send + 'static>(
+        &self,
+        body: Incoming,
+        decode: impl FnOnce(&[u8]) -> Result<T, E> + Send + 'static,
+    ) -> Result<(T, Room), Fault> {
+        let received = intake::whole(body, &self.shared, &self.head.headers).await?;
+        let (decoded, room) = received.decode(&self.shared.tasks, decode).await;
+        Ok((decoded.map_err(Into::into)?, room))
     }
 
     /// A request begins that did not come as one over HTTP, but on what this one was upgraded to.

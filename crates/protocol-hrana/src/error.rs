@@ -8,6 +8,7 @@ use rowhouse_engine::EngineError;
 use rowhouse_gateway::routing::RouteError;
 use rowhouse_gateway::{AcquireError, ClientsFull, ConnectError, OpenError};
 use rowhouse_types::{ErrorCode, ErrorKind, Reportable};
+use rowhouse_wire::hrana::Malformed;
 use rowhouse_wire::query::{QueryError, failure};
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ pub(crate) struct Fault {
     pub(crate) hint: Option<String>,
     /// When to come again, where coming again helps.
     pub(crate) retry_after: Option<Duration>,
+    /// Whether some of the request was not read, which is in the way of the next one.
+    pub(crate) is_unread: bool,
 }
 
 /// How a fault is written.
@@ -55,7 +58,8 @@ impl Fault {
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         let status = status(code);
         let again = matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
-        Self { status, code, message: message.into(), hint: None, retry_after: again.then_some(LATER) }
+        let retry_after = again.then_some(LATER);
+        Self { status, code, message: message.into(), hint: None, retry_after, is_unread: false }
     }
 
     /// What any error of ours says to a stranger.
@@ -79,6 +83,12 @@ impl Fault {
     /// The same, with another status.
     pub(crate) fn status(mut self, status: StatusCode) -> Self {
         self.status = status;
+        self
+    }
+
+    /// The same; some of the request was not read.
+    pub(crate) fn unread(mut self) -> Self {
+        self.is_unread = true;
         self
     }
 
@@ -122,19 +132,12 @@ impl Fault {
         if let Some(after) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
         }
-        match self.status {
-            StatusCode::UNAUTHORIZED => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            }
-            // What was not read of the request is in the way of the next one.
-            StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE => {
-                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-            }
-            // It has no permit to stay with.
-            _ if self.code == ErrorCode::ClientLimitReached => {
-                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-            }
-            _ => {}
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        // Who is one too many has no permit to stay with.
+        if self.is_unread || self.code == ErrorCode::ClientLimitReached {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }
@@ -181,6 +184,13 @@ impl From<&AuthError> for Fault {
 impl From<&RouteError> for Fault {
     fn from(error: &RouteError) -> Self {
         Self::of(error)
+    }
+}
+
+/// A request of Hrana's breaks a rule.
+impl From<Malformed> for Fault {
+    fn from(malformed: Malformed) -> Self {
+        Self::new(ErrorCode::MalformedRequest, malformed.to_string())
     }
 }
 

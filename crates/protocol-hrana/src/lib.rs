@@ -10,11 +10,13 @@
 //! | `shared`, `counters` | what all connections are served with, and what was answered |
 //! | `dispatch`, `gate`, `endpoint`, `call` | from a request's head to who answers it |
 //! | `intake`, `body`, `error`, `page` | a request's body; an answer's; what went wrong; what needs no database |
+//! | `room`, `aside` | what long requests take together; where they are decoded |
 //! | `stream/` | what a stream of Hrana's does, whatever it is spoken over |
 //! | `patient`, `taking`, `compress` | writing to a client that may not read, or take an answer; answers that are compressed |
 //! | `hrana/`, `socket/`, `query/`, `live/` | the endpoints |
 #![expect(dead_code, reason = "the endpoints use it, one after the other")]
 
+mod aside;
 mod body;
 mod call;
 mod compress;
@@ -33,6 +35,7 @@ mod page;
 mod patient;
 mod query;
 mod requests;
+mod room;
 mod shared;
 mod socket;
 mod stream;

@@ -2,6 +2,7 @@
 use crate::counters::Counters;
 use crate::gate::{Gate, Origins};
 use crate::hrana::Streams;
+use crate::room::Rooms;
 use rowhouse_access::{Access, AuthError, Credentials, Identity, Tls};
 use rowhouse_engine::SqlPolicy;
 use rowhouse_gateway::routing::Router;
@@ -86,20 +87,24 @@ pub(crate) struct Shared {
     pub(crate) tasks: TaskTracker,
     /// The streams that are open between requests.
     pub(crate) streams: Streams,
+    /// What long requests take together.
+    pub(crate) rooms: Rooms,
 }
 
 // === impl Shared ===
 
 impl Shared {
     pub(crate) fn new(context: Context) -> Self {
-        let Settings { allowed_hosts, allowed_origins, .. } = &context.settings;
+        let Settings { allowed_hosts, allowed_origins, max_request_bytes, .. } = &context.settings;
         let gate = Gate::new(allowed_hosts, allowed_origins.clone());
+        let rooms = Rooms::new(*max_request_bytes);
         Self {
             context,
             gate,
             anybody: Identity::anybody(),
             tasks: TaskTracker::new(),
             streams: Streams::default(),
+            rooms,
         }
     }
 

@@ -49,9 +49,8 @@ enum Baton {
 ///
 /// When it failed as a whole: the stream is closed then.
 pub(super) async fn answer(call: Call, body: Incoming, encoding: Encoding) -> Result<Answer, Fail> {
-    let body = call.read(body).await?;
-    let CursorRequest { baton, batch } =
-        decode_cursor(&body, encoding).map_err(|malformed| Fail::from(&malformed))?;
+    let (request, room) = call.read(body, move |body| decode_cursor(body, encoding)).await?;
+    let CursorRequest { baton, batch } = request;
     let asker = Arc::new(Asker::of(&call));
     let (baton, Kept { stream, texts }) = match &baton {
         Some(baton) => {
@@ -67,7 +66,7 @@ pub(super) async fn answer(call: Call, body: Incoming, encoding: Encoding) -> Re
     }
     let (texts, keep) = (Arc::new(texts), Keep::Open);
     let keep = if texts.is_empty() { Keep::Nothing } else { keep };
-    let cursor = Some(stream::cursor(turn, texts.clone(), batch, keep));
+    let cursor = Some(stream::cursor(turn, texts.clone(), (batch, room), keep));
     let mut writer = CursorWriter::new(encoding, None, None);
     if !matches!(baton, Baton::None) {
         // The head follows when it is known.

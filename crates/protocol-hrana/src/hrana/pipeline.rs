@@ -18,9 +18,8 @@ use std::sync::Arc;
 ///
 /// When it failed as a whole: the stream is closed then.
 pub(super) async fn answer(call: Call, body: Incoming, encoding: Encoding) -> Result<Answer, Fail> {
-    let body = call.read(body).await?;
-    let PipelineRequest { baton, requests } =
-        decode_pipeline(&body, encoding).map_err(|malformed| Fail::from(&malformed))?;
+    let (pipeline, _room) = call.read(body, move |body| decode_pipeline(body, encoding)).await?;
+    let PipelineRequest { baton, requests } = pipeline;
     let asker = Arc::new(Asker::of(&call));
     let closes = matches!(requests.last(), Some(StreamRequest::Close));
     let (lodging, kept) = match &baton {

@@ -8,15 +8,13 @@ use std::sync::Arc;
 
 /// Answers `POST v1/execute`.
 pub(super) async fn execute(call: Call, body: Incoming) -> Result<Answer, Fail> {
-    let body = call.read(body).await?;
-    let statement = decode_execute(&body).map_err(|malformed| Fail::from(&malformed))?;
+    let (statement, _room) = call.read(body, decode_execute).await?;
     run(&call, Work::Execute(statement)).await
 }
 
 /// Answers `POST v1/batch`.
 pub(super) async fn batch(call: Call, body: Incoming) -> Result<Answer, Fail> {
-    let body = call.read(body).await?;
-    let batch = decode_batch(&body).map_err(|malformed| Fail::from(&malformed))?;
+    let (batch, _room) = call.read(body, decode_batch).await?;
     run(&call, Work::Batch(batch)).await
 }
 

@@ -32,12 +32,12 @@ async fn answer(call: Call, body: Incoming) -> Result<Answer, Fault> {
     if call.head.method != Method::POST {
         return Err(Fault::wrong_method("POST"));
     }
-    let bytes = call.read(body).await?;
+    let is_sql = is_sql(&call.head.headers);
+    let (request, room) = call.read(body, move |body| request(is_sql, body)).await?;
     // It may have taken its time, and what was given then may have been taken since.
     call.authorize(Scope::Read)?;
-    let request = request(&call.head.headers, &bytes)?;
     let format = format(&call.head.headers);
-    let mut parts = Parts::of(|sink| run::run(call, request, format, sink));
+    let mut parts = Parts::of(|sink| run::run(call, (request, room), format, sink));
     let body = match parts.next().await {
         Some(Part::Whole(bytes)) => Body::full(bytes),
         Some(Part::More(first)) => {
@@ -56,10 +56,14 @@ async fn answer(call: Call, body: Incoming) -> Result<Answer, Fault> {
     Ok(response)
 }
 
-/// What is asked: JSON whatever type it is said to be, unless it is said to be SQL.
-fn request(headers: &HeaderMap, body: &[u8]) -> Result<QueryRequest, Fault> {
-    let is_sql = text(headers, &header::CONTENT_TYPE)
-        .is_some_and(|kind| kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(SQL));
+/// Whether the body is said to be SQL; JSON else, whatever type it is said to be.
+fn is_sql(headers: &HeaderMap) -> bool {
+    text(headers, &header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(SQL))
+}
+
+/// What is asked.
+fn request(is_sql: bool, body: &[u8]) -> Result<QueryRequest, Fault> {
     let read = if is_sql { QueryRequest::of_text(body) } else { QueryRequest::decode(body) };
     read.map_err(|malformed| {
         Fault::new(ErrorCode::MalformedRequest, format!("the request cannot be read: {malformed}"))

@@ -2,6 +2,7 @@
 use super::parts::{Part, Sink};
 use crate::call::Call;
 use crate::error::Fault;
+use crate::room::Room;
 use futures::StreamExt;
 use rowhouse_engine::{EngineError, Options, Outcome, SessionState};
 use rowhouse_gateway::{AcquireError, ConnectError, Session};
@@ -33,8 +34,8 @@ enum Failure {
     Fault(Fault),
 }
 
-/// Runs a statement and gives its result to `sink`.
-pub(super) async fn run(call: Call, request: QueryRequest, format: Format, sink: Sink) {
+/// Runs a statement and gives its result to `sink`. It has its room until all of that is given.
+pub(super) async fn run(call: Call, (request, _room): (QueryRequest, Room), format: Format, sink: Sink) {
     let timeout = call.gateway().limits_of(&call.target).statement_timeout;
     let deadline = tokio::time::Instant::now().into_std() + timeout;
     let may_insert = may_insert(&request.sql);

@@ -4,15 +4,16 @@
 //! may, and while an answer is being written, nothing is read.
 use super::lane::{Task, no_stream};
 use super::lanes::Lanes;
+use super::reading::{Asked, Read, Reading, Said};
 use super::upgrade::Socket;
 use crate::call::Call;
 use crate::line::Busy;
 use crate::stream::{Asker, Fail, Texts};
 use bytes::Bytes;
+use futures::future::{BoxFuture, OptionFuture};
 use futures::{SinkExt, StreamExt};
 use rowhouse_wire::hrana::{
-    Batch, ClientMessage, Done, Encoding, SingleWriter, SocketRequest, Sql, Statement, Work, decode_message,
-    hello_error, hello_ok,
+    Batch, Done, Encoding, SingleWriter, SocketRequest, Sql, Statement, Work, hello_error, hello_ok,
 };
 use std::sync::Arc;
 use std::time::Instant;
@@ -33,6 +34,8 @@ pub(super) struct Connection {
     asker: Option<Arc<Asker>>,
     texts: Texts,
     lanes: Lanes,
+    /// A long message that is being read. None is taken from the socket meanwhile.
+    reading: Option<BoxFuture<'static, Read>>,
     /// Answers that are to be written.
     out: Vec<Vec<u8>>,
     /// While requests are answered.
@@ -54,6 +57,7 @@ enum End {
 enum Next {
     Finished(super::lane::Finished),
     Came(Option<Result<Message, Error>>),
+    Read(Read),
     Due,
     Noticed,
     Late,
@@ -71,6 +75,7 @@ impl Connection {
             asker: None,
             texts: Texts::default(),
             lanes: Lanes::new(encoding),
+            reading: None,
             out: Vec::new(),
             busy: None,
             heard: now(),
@@ -87,7 +92,7 @@ impl Connection {
         };
         let End::Close(code, mut reason) = end else { return };
         // Nothing is held for who is sent away, however long they take to go.
-        (self.lanes, self.busy) = (Lanes::new(self.encoding), None);
+        (self.lanes, self.reading, self.busy) = (Lanes::new(self.encoding), None, None);
         let most = (0..=REASON_MAX).rev().find(|&at| reason.is_char_boundary(at)).unwrap_or(0);
         reason.truncate(most);
         // What was answered goes first; who does not read is not waited for.
@@ -111,11 +116,12 @@ impl Connection {
                 while let Some(Some(finished)) = futures::FutureExt::now_or_never(self.lanes.running.next()) {
                     self.finished(finished, &asker);
                 }
-                if self.lanes.is_idle() {
-                    self.busy = None;
-                }
             }
             (Next::Came(came), _) => self.came(came).await?,
+            (Next::Read(read), _) => {
+                self.reading = None;
+                self.read(read).await?;
+            }
             (Next::Due | Next::Noticed, Some(asker)) => self.lanes.expire(&asker, idle),
             (Next::Late, None) => {
                 return Err(End::Close(CloseCode::Policy, "there was no hello in time".to_owned()));
@@ -126,21 +132,26 @@ impl Connection {
             }
             (Next::Finished(_) | Next::Due | Next::Noticed, None) => {}
         }
+        if self.is_idle() {
+            self.busy = None;
+        }
         self.write().await
     }
 
     async fn next(&mut self) -> Next {
-        let Self { call, socket, lanes, asker, heard, has_pinged, .. } = self;
+        let is_idle = self.is_idle();
+        let Self { call, socket, lanes, reading, asker, heard, has_pinged, .. } = self;
         let context = &call.shared.context;
         let (timeouts, drain) = (context.patience.get(), &context.drain);
         let is_draining = drain.is_draining();
-        let reads = !is_draining && lanes.has_room(context.settings.max_request_bytes);
+        let has_room = lanes.has_room(context.settings.max_request_bytes);
+        let reads = !is_draining && has_room && reading.is_none();
         let quiet = match (&asker, *has_pinged) {
             (None, _) => timeouts.handshake,
             (Some(_), false) => timeouts.idle / 2,
             (Some(_), true) => timeouts.idle,
         };
-        let (late, due, is_idle) = (*heard + quiet, lanes.next_due(), lanes.is_idle());
+        let (late, due) = (*heard + quiet, lanes.next_due());
         let Lanes { running, notices, .. } = lanes;
         let noticed = async {
             match notices {
@@ -151,6 +162,7 @@ impl Connection {
         tokio::select! {
             biased;
             Some(finished) = running.next() => Next::Finished(finished),
+            Some(read) = OptionFuture::from(reading.as_mut()) => Next::Read(read),
             () = drain.draining(), if is_idle => Next::Drain,
             came = socket.next(), if reads => Next::Came(came),
             () = drain.draining(), if !is_draining => Next::Noticed,
@@ -191,15 +203,26 @@ impl Connection {
             }
             (None | Some(Ok(Message::Close(_)) | Err(_)), _) => return Err(End::Left),
         };
-        let message = decode_message(&bytes, self.encoding)
-            .map_err(|malformed| End::Close(CloseCode::Invalid, malformed.to_string()))?;
-        match (message, self.asker.clone()) {
-            (ClientMessage::Hello { jwt }, _) => self.hello(jwt.as_deref()).await,
-            (ClientMessage::Request { .. }, None) => {
+        match Reading::begin(bytes, self.encoding, &self.call.shared) {
+            Reading::Done(read) => self.read(read).await,
+            Reading::Aside(reading) => {
+                self.reading = Some(reading);
+                self.begin();
+                Ok(())
+            }
+        }
+    }
+
+    async fn read(&mut self, read: Read) -> Result<(), End> {
+        let said = read.map_err(|malformed| End::Close(CloseCode::Invalid, malformed.to_string()))?;
+        match (said, self.asker.clone()) {
+            (Said::Hello { jwt }, _) => self.hello(jwt.as_deref()).await,
+            (Said::Request { .. }, None) => {
                 Err(End::Close(CloseCode::Policy, "the first message is a hello".to_owned()))
             }
-            (ClientMessage::Request { request_id, request }, Some(asker)) => {
-                if let Err(fail) = self.request(request_id, request, bytes.len(), &asker) {
+            (Said::Request { request_id, asked }, Some(asker)) => {
+                let asked = asked.map_err(|full| Fail::from(*full));
+                if let Err(fail) = asked.and_then(|asked| self.request(request_id, asked, &asker)) {
                     self.refuse(request_id, &fail);
                 }
                 Ok(())
@@ -224,13 +247,8 @@ impl Connection {
     }
 
     /// Answers a request, or asks its stream.
-    fn request(
-        &mut self,
-        request_id: i32,
-        request: SocketRequest,
-        bytes: usize,
-        asker: &Arc<Asker>,
-    ) -> Result<(), Fail> {
+    fn request(&mut self, request_id: i32, asked: Asked, asker: &Arc<Asker>) -> Result<(), Fail> {
+        let Asked { request, bytes, room } = asked;
         let (stream_id, task) = match request {
             SocketRequest::OpenStream { stream_id } => {
                 asker.once_more()?;
@@ -251,12 +269,12 @@ impl Connection {
             SocketRequest::CloseStream { stream_id } => (stream_id, Task::Close),
             SocketRequest::Work { stream_id, mut work } => {
                 self.fill_in(&mut work);
-                (stream_id, Task::Work(work))
+                (stream_id, Task::Work(work, room))
             }
             SocketRequest::OpenCursor { stream_id, cursor_id, mut batch } => {
                 self.fill_in_batch(&mut batch);
                 self.lanes.open_cursor(cursor_id, stream_id)?;
-                (stream_id, Task::OpenCursor { cursor_id, batch })
+                (stream_id, Task::OpenCursor { cursor_id, batch, room })
             }
             SocketRequest::FetchCursor { cursor_id, max_count } => {
                 (self.lanes.stream_of(cursor_id)?, Task::Fetch { cursor_id, most: max_count })
@@ -267,10 +285,20 @@ impl Connection {
             },
         };
         self.lanes.ask(stream_id, task.queued(request_id, bytes), asker)?;
-        if self.busy.is_none() {
+        self.begin();
+        Ok(())
+    }
+
+    /// Something is being done for who is known.
+    fn begin(&mut self) {
+        if self.busy.is_none() && self.asker.is_some() {
             self.busy = Some(self.call.busy());
         }
-        Ok(())
+    }
+
+    /// Whether nothing is being done.
+    fn is_idle(&self) -> bool {
+        self.lanes.is_idle() && self.reading.is_none()
     }
 
     /// Takes texts where their numbers stand: by the time the stream comes to it, they may be others.
@@ -337,7 +365,7 @@ impl Connection {
 
     async fn send(
         &mut self,
-        write: impl for<'s> FnOnce(&'s mut Socket) -> futures::future::BoxFuture<'s, Result<(), Error>>,
+        write: impl for<'s> FnOnce(&'s mut Socket) -> BoxFuture<'s, Result<(), Error>>,
     ) -> Result<(), End> {
         let patience = self.call.shared.context.patience.get().write;
         match timeout(patience, write(&mut self.socket)).await {

@@ -1,5 +1,6 @@
 //! One stream of a WebSocket, and what it does: one request after the other.
 use crate::error::Fault;
+use crate::room::Room;
 use crate::stream::{self, Asker, Cursor, Fail, Keep, Part, Stream, Texts, perform};
 use futures::StreamExt;
 use rowhouse_gateway::Expired;
@@ -50,10 +51,21 @@ pub(super) struct Queued {
 
 /// What a stream is asked to do.
 pub(super) enum Task {
-    Work(Work),
-    OpenCursor { cursor_id: i32, batch: Batch },
-    Fetch { cursor_id: i32, most: u32 },
-    CloseCursor { cursor_id: i32 },
+    /// With the room that it takes until it is done.
+    Work(Work, Room),
+    /// With the room that it takes until its batch has ended.
+    OpenCursor {
+        cursor_id: i32,
+        batch: Batch,
+        room: Room,
+    },
+    Fetch {
+        cursor_id: i32,
+        most: u32,
+    },
+    CloseCursor {
+        cursor_id: i32,
+    },
     Close,
 }
 
@@ -154,24 +166,24 @@ impl Task {
                 answer.error(&no_cursor(cursor_id).error());
                 Some(rest)
             }
-            (Self::Work(_) | Self::OpenCursor { .. }, rest @ Rest::Cursor(_)) => {
+            (Self::Work(..) | Self::OpenCursor { .. }, rest @ Rest::Cursor(_)) => {
                 answer.error(&cursor_open().error());
                 Some(rest)
             }
-            (Self::Work(work), Rest::Idle(stream)) => {
+            (Self::Work(work, _room), Rest::Idle(stream)) => {
                 let mut turn = stream.turn(asker);
                 // It is told in the answer.
                 let _failed = perform(&mut turn, &Texts::default(), work, answer).await;
                 Some(Rest::Idle(turn.end(Keep::Open)))
             }
-            (Self::OpenCursor { cursor_id, batch }, Rest::Idle(stream)) => {
+            (Self::OpenCursor { cursor_id, batch, room }, Rest::Idle(stream)) => {
                 let mut turn = stream.turn(asker);
                 if let Err(fail) = turn.prepare().await {
                     answer.error(&fail.error());
                     return Some(Rest::Idle(turn.end(Keep::Open)));
                 }
                 answer.done(Done::OpenCursor);
-                let cursor = stream::cursor(turn, Arc::default(), batch, Keep::Open);
+                let cursor = stream::cursor(turn, Arc::default(), (batch, room), Keep::Open);
                 Some(Rest::Cursor(Box::new(Open { id: cursor_id, cursor, rest: None, is_done: false })))
             }
         }

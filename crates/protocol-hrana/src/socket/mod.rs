@@ -7,10 +7,12 @@
 //! | --- | --- |
 //! | `upgrade` | from a request over HTTP to a WebSocket |
 //! | `connection` | messages in, messages out, until one of both sides leaves |
+//! | `reading` | what a message says |
 //! | `lanes`, `lane` | the streams of a connection; one of them, and what it does |
 mod connection;
 mod lane;
 mod lanes;
+mod reading;
 mod upgrade;
 
 use crate::call::{Answer, Call};

@@ -5,6 +5,7 @@ use super::fail::Fail;
 use super::texts::Texts;
 use super::turn::{Bound, Rows, Stream, Turn};
 use super::work::{Ran, Steps, column, request};
+use crate::room::Room;
 use rowhouse_engine::{Batch as RowBatch, Column, EngineError};
 use rowhouse_wire::hrana::{Batch, Entries, Step, Summary};
 use std::sync::Arc;
@@ -33,9 +34,10 @@ struct Yielded<'a> {
     has_begun: bool,
 }
 
-/// Runs a batch as far as its result is taken.
-pub(crate) fn cursor(mut turn: Turn, texts: Arc<Texts>, batch: Batch, keep: Keep) -> Cursor {
+/// Runs a batch as far as its result is taken. It has its room until it has ended.
+pub(crate) fn cursor(mut turn: Turn, texts: Arc<Texts>, (batch, room): (Batch, Room), keep: Keep) -> Cursor {
     Driven::new(move |out| async move {
+        let _room = room;
         // Who takes no more entries is not told how the rest came out.
         let left = tokio::select! {
             biased;

@@ -5,7 +5,7 @@ use crate::error::Fault;
 use rowhouse_engine::{EngineError, Misuse};
 use rowhouse_gateway::{AcquireError, ConnectError, Due, Expired};
 use rowhouse_types::ErrorCode;
-use rowhouse_wire::hrana::{BothKinds, Error, Malformed};
+use rowhouse_wire::hrana::{BothKinds, Error};
 use std::borrow::Cow;
 
 /// What went wrong.
@@ -131,12 +131,6 @@ impl From<&EngineError> for Fail {
 impl From<BothKinds> for Fail {
     fn from(both: BothKinds) -> Self {
         Self::named("ARGS_BOTH_POSITIONAL_AND_NAMED", Fault::new(ErrorCode::SqlMisuse, both.to_string()))
-    }
-}
-
-impl From<&Malformed> for Fail {
-    fn from(malformed: &Malformed) -> Self {
-        Fault::new(ErrorCode::MalformedRequest, malformed.to_string()).into()
     }
 }
 

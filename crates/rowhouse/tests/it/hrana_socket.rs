@@ -1,4 +1,5 @@
 //! Hrana over WebSocket: many streams on one connection.
+use crate::bodies::{MANY, MOST, Paused, patient};
 use crate::support::{Served, serve};
 use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -75,6 +76,13 @@ impl Client {
     /// The first value of a statement.
     async fn value(&mut self, stream: i32, sql: &str) -> Value {
         self.execute(stream, sql).await["response"]["result"]["rows"][0][0]["value"].clone()
+    }
+
+    /// Asks with a message of so many bytes and a few more.
+    async fn ask_at_length(&mut self, stream: i32, bytes: usize) -> i64 {
+        let stmt =
+            json!({ "sql": "SELECT length(?)", "args": [{ "type": "text", "value": "x".repeat(bytes) }] });
+        self.ask(json!({ "type": "execute", "stream_id": stream, "stmt": stmt })).await
     }
 
     async fn open(&mut self, stream: i32) {
@@ -285,4 +293,83 @@ async fn a_server_that_shuts_down_says_so_and_answers_what_it_was_asked() {
     };
     let (stopped, ()) = tokio::join!(running.shut_down(), leaving);
     stopped.expect("it stops in order");
+}
+
+#[tokio::test]
+async fn long_messages_are_answered_in_their_order_and_with_short_ones_between() {
+    let served = serve(&[]).await;
+    let mut client = Client::greeted(&served, "a").await;
+    client.open(1).await;
+    let lengths = [400_000, 1, 300_000, 2_000_000, 2, 3, 70_000, 400_000];
+    let mut asked = Vec::new();
+    for bytes in lengths {
+        asked.push((client.ask_at_length(1, bytes).await, bytes.to_string()));
+    }
+    for (id, length) in asked {
+        let answer = client.receive().await;
+        assert_eq!((&answer["request_id"], &answer["type"]), (&json!(id), &json!("response_ok")));
+        assert_eq!(answer["response"]["result"]["rows"][0][0]["value"], length);
+    }
+    // What breaks a rule is told as ever.
+    client.socket.send(Message::text("{".repeat(400_000))).await.expect("it reads");
+    let Message::Close(Some(frame)) = client.next().await else { panic!("it is closed") };
+    assert_eq!(u16::from(frame.code), 1007);
+}
+
+#[tokio::test]
+async fn a_long_message_for_which_there_is_no_room_is_refused_and_the_connection_goes_on() {
+    let served = patient().await;
+    let bytes = MOST - 1000;
+    let mut client = Client::greeted(&served, "a").await;
+    client.open(1).await;
+    let paused = Paused::new(&served, "held").await;
+    // As many of one connection as may wait there.
+    let mut holding = [Client::greeted(&served, "held").await, Client::greeted(&served, "held").await];
+    for (n, holds) in (1_usize..).zip(&mut holding) {
+        for stream in [1, 2] {
+            holds.open(stream).await;
+        }
+        for stream in [1, 2] {
+            holds.ask_at_length(stream, bytes).await;
+        }
+        paused.waiting(n * MANY / 2).await;
+    }
+    let asked = client.ask_at_length(1, bytes).await;
+    let refused = client.receive().await;
+    assert_eq!((&refused["request_id"], &refused["type"]), (&json!(asked), &json!("response_error")));
+    assert_eq!(refused["error"]["code"], "QUEUE_FULL", "{refused}");
+    assert_eq!(client.value(1, "SELECT 7").await, "7");
+    let body = " ".repeat(MOST);
+    assert_eq!(served.post("/db/a/v2/pipeline", "", body).await.status, 503, "it is the same room");
+    paused.resume();
+    for holds in &mut holding {
+        for _ in 0..2 {
+            assert_eq!(holds.receive().await["type"], "response_ok");
+        }
+    }
+    client.ask_at_length(1, bytes).await;
+    assert_eq!(client.receive().await["response"]["result"]["rows"][0][0]["value"], bytes.to_string());
+}
+
+#[tokio::test]
+async fn an_open_cursor_holds_its_room_until_it_is_closed_or_its_batch_has_ended() {
+    let served = patient().await;
+    let mut client = Client::greeted(&served, "a").await;
+    let many = i32::try_from(MANY).expect("few");
+    for stream in 0..=many {
+        client.open(stream).await;
+    }
+    let stmt = |bytes: usize| json!({ "sql": "SELECT length(?)", "args": [{ "type": "text", "value": "x".repeat(bytes) }] });
+    let steps = json!([{ "stmt": stmt(MOST - 1000) }]);
+    let open = |cursor: i32| json!({ "type": "open_cursor", "stream_id": cursor, "cursor_id": cursor, "batch": { "steps": steps } });
+    for cursor in 0..many {
+        assert_eq!(client.answer(open(cursor)).await["response"]["type"], "open_cursor");
+    }
+    assert_eq!(client.answer(open(many)).await["error"]["code"], "QUEUE_FULL");
+    client.answer(json!({ "type": "close_cursor", "cursor_id": 0 })).await;
+    assert_eq!(client.answer(open(many)).await["response"]["type"], "open_cursor");
+    assert_eq!(client.answer(open(0)).await["error"]["code"], "QUEUE_FULL");
+    let fetch = json!({ "type": "fetch_cursor", "cursor_id": 1, "max_count": 100 });
+    assert_eq!(client.answer(fetch).await["response"]["done"], true);
+    assert_eq!(client.answer(open(0)).await["response"]["type"], "open_cursor");
 }

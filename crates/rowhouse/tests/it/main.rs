@@ -9,6 +9,7 @@ mod access;
 mod administration;
 mod audit;
 mod backups;
+mod bodies;
 mod clients;
 mod command_line;
 mod compatible;
