@@ -57,7 +57,7 @@ pub(crate) struct Args {
     /// Rounds over whose results the median is taken.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     rounds: u32,
-    /// Run only this part of `on-demand`.
+    /// Run only this part of `on-demand` or `hrana`.
     #[arg(long, value_name = "PART")]
     only: Option<Part>,
     /// Where to write the results; the page for the documentation goes beside it [default: target/bench/NAME.json].
@@ -121,7 +121,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
         Name::Isolation => (runtime.block_on(isolation::run(args.rounds))?, Vec::new()),
         Name::Hrana => {
-            let results = runtime.block_on(hrana::run(args.rounds))?;
+            let results = runtime.block_on(hrana::run(args.rounds, args.only))?;
             let targets = hrana::targets(&results);
             (results, targets)
         }
@@ -174,8 +174,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 impl Args {
     fn check(&self) -> Result<()> {
-        let parts = self.only.is_none() || self.name == Name::OnDemand;
-        ensure!(parts, "`--only` is for `on-demand`: {} runs as a whole", self.name.as_str());
+        let Some(part) = self.only else { return Ok(()) };
+        let (name, parts) = (self.name.as_str(), self.name.parts());
+        ensure!(!parts.is_empty(), "`--only` is for `on-demand` and `hrana`: {name} runs as a whole");
+        let words: Vec<_> = parts.iter().map(|part| part.as_str()).collect();
+        ensure!(parts.contains(&part), "{name} has no part {}, but {}", part.as_str(), words.join(", "));
         Ok(())
     }
 
@@ -206,6 +209,15 @@ impl Name {
             Self::Hrana => "hrana",
         }
     }
+
+    /// The parts it can be run by.
+    fn parts(self) -> &'static [Part] {
+        match self {
+            Self::OnDemand => Part::ON_DEMAND,
+            Self::Hrana => Part::HRANA,
+            Self::Foundation | Self::Limits | Self::Isolation => &[],
+        }
+    }
 }
 
 #[cfg(test)]
@@ -229,8 +241,10 @@ mod tests {
     }
 
     #[test]
-    fn only_on_demand_has_parts() {
+    fn a_comparison_has_its_own_parts_or_none() {
         assert!(parse(&["on-demand", "--only", "insert"]).check().is_ok());
+        assert!(parse(&["hrana", "--only", "pipeline"]).check().is_ok());
+        assert!(parse(&["hrana", "--only", "cold-open"]).check().is_err());
         assert!(parse(&["foundation", "--only", "insert"]).check().is_err());
     }
 

@@ -13,34 +13,39 @@ mod socket;
 
 use anyhow::{Context, Result};
 
+use super::part::Part;
 use super::report::Results;
 use super::target::Target;
 
 pub(super) use bare::serve as serve_bare;
 
-/// Runs the comparison for so many rounds.
+/// Runs the comparison for so many rounds, or one part of it.
 ///
 /// # Errors
 ///
 /// When a server cannot be started, or answers wrongly.
-pub(super) async fn run(rounds: u32) -> Result<Results> {
+pub(super) async fn run(rounds: u32, only: Option<Part>) -> Result<Results> {
     let mut results = Results::new("hrana");
     for round in 1..=rounds {
-        println!("round {round} of {rounds}");
-        part(&mut results).await.with_context(|| format!("in round {round}"))?;
+        for part in Part::HRANA.iter().filter(|part| only.is_none_or(|only| only == **part)) {
+            println!("round {round} of {rounds}: {}", part.as_str());
+            results.begin(part.as_str());
+            run_part(*part, &mut results)
+                .await
+                .with_context(|| format!("{} in round {round}", part.as_str()))?;
+        }
     }
     Ok(results)
 }
 
-async fn part(results: &mut Results) -> Result<()> {
-    results.begin("pipeline");
-    select::run(results).await.context("pipeline")?;
-    results.begin("insert");
-    insert::run(results).await.context("insert")?;
-    results.begin("websocket");
-    socket::run(results).await.context("websocket")?;
-    results.begin("rotation");
-    rotation::run(results).await.context("rotation")
+async fn run_part(part: Part, results: &mut Results) -> Result<()> {
+    match part {
+        Part::Pipeline => select::run(results).await,
+        Part::Insert => insert::run(results).await,
+        Part::Websocket => socket::run(results).await,
+        Part::Rotation => rotation::run(results).await,
+        _ => unreachable!("no part of this comparison"),
+    }
 }
 
 /// Returns the targets of what was measured.

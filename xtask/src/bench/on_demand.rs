@@ -14,7 +14,6 @@ mod select;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use clap::ValueEnum;
 
 use super::part::Part;
 use super::report::Results;
@@ -36,7 +35,7 @@ struct Comparison<'a> {
 pub(super) async fn run(rounds: u32, only: Option<Part>, python: &Path) -> Result<Results> {
     let mut comparison = Comparison { results: Results::new("on-demand"), python, cold: None };
     for round in 1..=rounds {
-        for part in Part::value_variants().iter().filter(|part| only.is_none_or(|only| only == **part)) {
+        for part in Part::ON_DEMAND.iter().filter(|part| only.is_none_or(|only| only == **part)) {
             println!("round {round} of {rounds}: {}", part.as_str());
             comparison.results.begin(part.as_str());
             comparison.part(*part).await.with_context(|| format!("{} in round {round}", part.as_str()))?;
@@ -72,6 +71,7 @@ impl Comparison<'_> {
             Part::Memory => memory::run(results).await,
             Part::Rotation => rotation::run(results).await,
             Part::Neighbour => neighbour::run(results).await,
+            Part::Pipeline | Part::Websocket => unreachable!("no part of this comparison"),
         }
     }
 }
