@@ -1,5 +1,6 @@
 //! What is answered: whole, or bit by bit as the client reads it.
 use crate::line::Busy;
+use crate::requests::Answering;
 use crate::taking::Taking;
 use bytes::Bytes;
 use futures::Stream;
@@ -20,6 +21,8 @@ pub(crate) struct Body {
     busy: Option<Busy>,
     /// Told what is given and asked for.
     taking: Option<Arc<Taking>>,
+    /// Over HTTP/1 no other request comes before its end.
+    _answering: Option<Answering>,
 }
 
 enum Rest {
@@ -46,12 +49,12 @@ impl Body {
 
     /// All of it.
     pub(crate) fn full(bytes: impl Into<Bytes>) -> Self {
-        Self { rest: Rest::Full(bytes.into()), busy: None, taking: None }
+        Self { rest: Rest::Full(bytes.into()), busy: None, taking: None, _answering: None }
     }
 
     /// Pulled as the client reads, and dropped when it leaves.
     pub(crate) fn stream(bits: impl Stream<Item = Result<Bytes, Broken>> + Send + 'static) -> Self {
-        Self { rest: Rest::Stream(Box::pin(bits), Bytes::new()), busy: None, taking: None }
+        Self { rest: Rest::Stream(Box::pin(bits), Bytes::new()), busy: None, taking: None, _answering: None }
     }
 
     /// All of it, where it is there already; else what is pulled. With it comes what holds the request.
@@ -66,8 +69,8 @@ impl Body {
     }
 
     /// The same; what is given of it and asked for is told here.
-    pub(crate) fn taken(mut self, taking: Arc<Taking>) -> Self {
-        self.taking = Some(taking);
+    pub(crate) fn taken(mut self, (taking, answering): (Arc<Taking>, Option<Answering>)) -> Self {
+        (self.taking, self._answering) = (Some(taking), answering);
         self
     }
 

@@ -4,6 +4,9 @@ use crate::line::Line;
 use crate::patient::Patient;
 use crate::requests::Requests;
 use crate::shared::Shared;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt as _, StreamExt as _};
 use http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -17,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 /// How long a client may take for the handshake of TLS.
@@ -38,6 +41,19 @@ const STREAMS_MAX: u32 = 128;
 /// What an HTTP/2 connection may send ahead of each request's being read.
 const WINDOW: u32 = 256 * 1024;
 
+/// What seldom happens to a connection. Apart from what often does, so that it is not looked at each time.
+type Seldom<'a, T> = FuturesUnordered<BoxFuture<'a, T>>;
+
+/// What a connection has to heed.
+enum Signal {
+    /// Its client has not said in time who it is.
+    Late,
+    /// No new work is taken on, or nothing was asked for long.
+    Close,
+    /// It was told to go, and all was answered that it asked.
+    Gone,
+}
+
 /// Serves one connection, which was admitted, or is one too many and is told so.
 pub(crate) async fn serve(
     stream: TcpStream,
@@ -48,10 +64,13 @@ pub(crate) async fn serve(
     let line = Arc::new(Line::new(from, to.ip(), admitted));
     let timeouts = shared.context.patience.get();
     let stream = Patient::new(stream, timeouts.write);
-    let sent_away = line.clone();
+    let mut ends = Seldom::new();
+    ends.push(line.sent_away().map(|()| "sent away").boxed());
+    ends.push(shared.context.abort.clone().cancelled_owned().map(|()| "all are").boxed());
     tokio::select! {
+        biased;
         () = secure(stream, line, shared) => {}
-        () = sent_away.sent_away() => tracing::debug!(%from, "connection ended: sent away"),
+        Some(why) = ends.next() => tracing::debug!(%from, why, "connection ended"),
     }
 }
 
@@ -81,13 +100,13 @@ where
     let requests = Requests::new(shared.tasks.clone(), timeouts.write);
     let coming = requests.clone();
     let service = service_fn(move |request: Request<Incoming>| {
-        let (shared, line, taking) = (serving.clone(), of.clone(), coming.begin(request.version()));
-        async move { Ok::<_, Infallible>(answer(shared, line, request).await.map(|body| body.taken(taking))) }
+        let (shared, line, begun) = (serving.clone(), of.clone(), coming.begin(request.version()));
+        async move { Ok::<_, Infallible>(answer(shared, line, request).await.map(|body| body.taken(begun))) }
     });
     let mut http = auto::Builder::new(requests.clone());
     http.http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(timeouts.idle)
+        // A head that does not come is an idle connection, which costs no timer for each request.
+        .header_read_timeout(None)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_MAX)
         .http2()
@@ -100,12 +119,14 @@ where
         .keep_alive_timeout(timeouts.handshake);
     let mut connection = pin!(http.serve_connection_with_upgrades(TokioIo::new(stream), service));
     let patience = if identified.is_too_many() { WORD } else { timeouts.handshake };
-    let mut late = pin!(tokio::time::sleep(patience));
-    let mut draining = pin!(shared.context.drain.draining());
-    let (mut idle, mut gone) = (pin!(requests.quiet(timeouts.idle)), pin!(requests.quiet(timeouts.write)));
-    let (mut is_early, mut serves) = (true, true);
+    let mut signals = Seldom::new();
+    signals.push(sleep(patience).map(|()| Signal::Late).boxed());
+    signals.push(shared.context.drain.draining().map(|()| Signal::Close).boxed());
+    signals.push(requests.quiet(timeouts.idle).map(|()| Signal::Close).boxed());
+    let mut serves = true;
     loop {
         tokio::select! {
+            biased;
             ended = requests.watch(connection.as_mut()) => {
                 match ended {
                     Some(Ok(())) => {}
@@ -114,23 +135,21 @@ where
                 }
                 return;
             }
-            () = &mut late, if is_early => {
-                is_early = false;
-                if !identified.is_identified() {
+            Some(signal) = signals.next() => match signal {
+                Signal::Late if identified.is_identified() => {}
+                Signal::Late => {
                     tracing::debug!(%from, "connection ended: it did not say in time who it is");
                     return;
                 }
+                Signal::Close if serves => {
+                    serves = false;
+                    connection.as_mut().graceful_shutdown();
+                    // What it has not taken by then is not waited for.
+                    signals.push(requests.quiet(timeouts.write).map(|()| Signal::Gone).boxed());
+                }
+                Signal::Close => {}
+                Signal::Gone => return,
             }
-            () = &mut draining, if serves => {
-                serves = false;
-                connection.as_mut().graceful_shutdown();
-            }
-            () = &mut idle, if serves => {
-                serves = false;
-                connection.as_mut().graceful_shutdown();
-            }
-            // All was answered, and it was told to go: what it has not taken by now is not waited for.
-            () = &mut gone, if !serves => return,
         }
     }
 }

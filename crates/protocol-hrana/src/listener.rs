@@ -74,6 +74,6 @@ impl Listener {
             // As many as may be are being told.
             Err(ClientsFull { word: None, .. }) => return,
         };
-        let _task = shared.spawn(connection::serve(stream, (from, admitted), shared.clone()));
+        shared.tasks.spawn(connection::serve(stream, (from, admitted), shared.clone()));
     }
 }

@@ -2,10 +2,11 @@
 use crate::taking::Taking;
 use http::Version;
 use hyper::rt::Executor;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::task::TaskTracker;
 
 /// The requests of one connection. Cloning yields another handle.
@@ -16,6 +17,8 @@ pub(crate) struct Requests {
     patience: Duration,
     /// What is answered one after the other, over HTTP/1.
     taking: Arc<Taking>,
+    /// Whether one is under way over HTTP/1, and since when none is.
+    rest: Arc<Rest>,
     /// The request that came last over HTTP/2, until it is given to be run: which is the next thing that
     /// happens on its connection.
     next: Arc<Mutex<Option<Next>>>,
@@ -25,6 +28,18 @@ pub(crate) struct Requests {
 
 /// A request over HTTP/2 that was not begun to be run.
 type Next = (Arc<Taking>, UnderWay);
+
+/// Since when no request is under way over HTTP/1.
+#[derive(Debug)]
+struct Rest {
+    epoch: Instant,
+    /// In nanoseconds after the epoch; [`Rest::NEVER`] while one is.
+    since: AtomicU64,
+}
+
+/// A request over HTTP/1. It has ended when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Answering(Arc<Rest>);
 
 /// A request over HTTP/2. It has ended when this is dropped.
 #[derive(Debug)]
@@ -36,18 +51,19 @@ impl Requests {
     /// None yet.
     pub(crate) fn new(tasks: TaskTracker, patience: Duration) -> Self {
         let many = watch::Sender::new(None);
-        Self { tasks, patience, taking: Arc::default(), next: Arc::default(), many }
+        let rest = Arc::new(Rest { epoch: Instant::now(), since: AtomicU64::new(0) });
+        Self { tasks, patience, taking: Arc::default(), rest, next: Arc::default(), many }
     }
 
     /// One has come. What is returned is for the body of its answer.
-    pub(crate) fn begin(&self, version: Version) -> Arc<Taking> {
+    pub(crate) fn begin(&self, version: Version) -> (Arc<Taking>, Option<Answering>) {
         if version != Version::HTTP_2 {
-            return self.taking.clone();
+            return (self.taking.clone(), Some(Rest::interrupt(&self.rest)));
         }
         let taking = Arc::new(Taking::default());
         let next = (taking.clone(), UnderWay::begin(&self.many));
         *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(next);
-        taking
+        (taking, None)
     }
 
     /// Does the connection's work, unless its client took nothing of an answer for too long; `None` then.
@@ -55,8 +71,29 @@ impl Requests {
         self.taking.watch(work, self.patience).await
     }
 
-    /// Resolves when none has been under way over HTTP/2 for so long, after the first.
+    /// Resolves when none has been under way for so long; over HTTP/2 after the first.
     pub(crate) async fn quiet(&self, patience: Duration) {
+        tokio::select! {
+            () = self.quiet_1(patience) => {}
+            () = self.quiet_2(patience) => {}
+        }
+    }
+
+    /// The same over HTTP/1, as long as there was none over HTTP/2.
+    async fn quiet_1(&self, patience: Duration) {
+        loop {
+            let until = self.rest.since().unwrap_or_else(Instant::now) + patience;
+            if until <= Instant::now() {
+                break;
+            }
+            sleep_until(until).await;
+        }
+        if self.many.borrow().is_some() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    async fn quiet_2(&self, patience: Duration) {
         let mut many = self.many.subscribe();
         loop {
             // The sender is there as long as this is.
@@ -86,6 +123,31 @@ impl<F: Future<Output: Send> + Send + 'static> Executor<F> for Requests {
     }
 }
 
+// === impl Rest ===
+
+impl Rest {
+    const NEVER: u64 = u64::MAX;
+
+    /// Since when; `None` while a request is under way.
+    fn since(&self) -> Option<Instant> {
+        let since = self.since.load(Ordering::Relaxed);
+        (since != Self::NEVER).then(|| self.epoch + Duration::from_nanos(since))
+    }
+
+    /// A request is under way from now on.
+    fn interrupt(this: &Arc<Self>) -> Answering {
+        this.since.store(Self::NEVER, Ordering::Relaxed);
+        Answering(this.clone())
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        let since = u64::try_from(self.0.epoch.elapsed().as_nanos());
+        self.0.since.store(since.unwrap_or(Rest::NEVER), Ordering::Relaxed);
+    }
+}
+
 // === impl UnderWay ===
 
 impl UnderWay {
@@ -105,28 +167,52 @@ impl Drop for UnderWay {
 mod tests {
     use super::*;
     use std::pin::pin;
-    use tokio::time::{Instant, sleep};
+    use tokio::time::sleep;
+
+    const IDLE: Duration = Duration::from_secs(60);
+
+    fn requests() -> Requests {
+        Requests::new(TaskTracker::new(), Duration::from_secs(30))
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_is_quiet_when_nothing_was_under_way_for_its_time() {
-        let requests = Requests::new(TaskTracker::new(), Duration::from_secs(30));
-        let idle = Duration::from_secs(60);
-        requests.begin(Version::HTTP_11);
-        let mut quiet = pin!(requests.quiet(idle));
-        // Before the first over HTTP/2, and while one is under way, other times count.
-        assert!(timeout(10 * idle, quiet.as_mut()).await.is_err());
+        let requests = requests();
+        let mut quiet = pin!(requests.quiet(IDLE));
+        for _ in 0..3 {
+            let (_taking, answering) = requests.begin(Version::HTTP_11);
+            assert!(timeout(10 * IDLE + IDLE / 3, quiet.as_mut()).await.is_err(), "one is under way");
+            drop(answering);
+            assert!(timeout(IDLE / 2, quiet.as_mut()).await.is_err(), "it has just ended");
+        }
+        let begun = Instant::now();
+        quiet.await;
+        assert_eq!(begun.elapsed(), IDLE / 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_on_which_no_head_ever_comes_is_quiet() {
+        let begun = Instant::now();
+        requests().quiet(IDLE).await;
+        assert_eq!(begun.elapsed(), IDLE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn over_http_2_all_that_are_under_way_count() {
+        let requests = requests();
         requests.begin(Version::HTTP_2);
+        let mut quiet = pin!(requests.quiet(IDLE));
         let (answer, answered) = tokio::sync::oneshot::channel::<()>();
         requests.execute(async { answered.await.expect("it is answered") });
-        assert!(timeout(10 * idle, quiet.as_mut()).await.is_err());
+        assert!(timeout(10 * IDLE, quiet.as_mut()).await.is_err());
         answer.send(()).expect("it waits");
         let begun = Instant::now();
         let asks_again = async {
-            sleep(idle / 2).await;
+            sleep(IDLE / 2).await;
             requests.begin(Version::HTTP_2);
             requests.execute(async {});
         };
         tokio::join!(quiet.as_mut(), asks_again);
-        assert_eq!(begun.elapsed(), idle / 2 + idle);
+        assert_eq!(begun.elapsed(), IDLE / 2 + IDLE);
     }
 }

@@ -75,7 +75,7 @@ mod tests {
         let bits = futures::stream::repeat_with(move || Ok(Bytes::from_static(b"bit"))).inspect(move |_| {
             let _held = &holds;
         });
-        let mut body = Body::stream(bits).taken(taking.clone());
+        let mut body = Body::stream(bits).taken((taking.clone(), None));
         let work = async move {
             for _ in 0..3 {
                 body.frame().await.expect("more").expect("whole");
@@ -97,7 +97,7 @@ mod tests {
             sleep(4 * PATIENCE).await;
             Ok(Bytes::from_static(b"late"))
         });
-        let body = Body::stream(slow).taken(taking.clone());
+        let body = Body::stream(slow).taken((taking.clone(), None));
         let work = async move {
             let whole = body.collect().await.expect("whole").to_bytes();
             // What comes after it, on the same connection, may take its time.
