@@ -8,6 +8,7 @@ use crate::files::Place;
 use crate::handle::{Handle, Source};
 use crate::job::Guest;
 use crate::log::Log;
+use crate::look::Look;
 use crate::occupancy::Occupant;
 use crate::quota::Quota;
 use crate::trust::Trust;
@@ -37,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) feed: Arc<Feed>,
     /// Whether its short reads are run where they are asked for.
     pub(crate) trust: Trust,
+    look: Look,
     quota: Arc<Quota>,
     source: Source,
     config: Arc<Config>,
@@ -82,6 +84,15 @@ impl Shared {
     /// Fails when the database is not there any more. Blocks.
     pub(crate) fn verify(&self) -> Result<(), EngineError> {
         self.source.verify()
+    }
+
+    /// As [`Shared::verify`], for who only reads, at `now`: what was seen a moment ago counts. Blocks.
+    pub(crate) fn verify_lately(&self, now: Instant) -> Result<(), EngineError> {
+        if !self.look.is_fresh(now) {
+            self.verify()?;
+            self.look.note(now);
+        }
+        Ok(())
     }
 
     /// A connection that holds nothing of anybody's: one that nobody uses, or else a new one.
@@ -237,7 +248,8 @@ impl SqliteDatabase {
         let log = Log::new(config.limits.wal_pages);
         let handles = Mutex::new(Handles { idle, ..Handles::default() });
         let occupant = Mutex::new(occupant);
-        let (feed, trust) = (Arc::default(), Trust::new(Instant::now()));
+        let now = Instant::now();
+        let (feed, trust, look) = (Arc::default(), Trust::new(now), Look::new(now));
         let shared = Shared {
             executor,
             turns,
@@ -245,6 +257,7 @@ impl SqliteDatabase {
             log,
             feed,
             trust,
+            look,
             quota,
             source,
             config,

@@ -33,6 +33,7 @@ mod hardening;
 mod in_place;
 mod job;
 mod log;
+mod look;
 mod names;
 mod occupancy;
 mod output;

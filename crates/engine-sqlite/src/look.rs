@@ -1,0 +1,64 @@
+//! When a database's file was last seen to be the one it was: reads in place that follow each other closely
+//! do not look each time.
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// How soon after a look another makes it count for longer.
+const SOON: Duration = Duration::from_micros(100);
+
+/// For how long it counts then.
+const FRESH: Duration = Duration::from_millis(1);
+
+/// The looks at a file that found the one it was. Times are in nanoseconds after the epoch.
+#[derive(Debug)]
+pub(crate) struct Look {
+    epoch: Instant,
+    last: AtomicU64,
+    fresh_until: AtomicU64,
+}
+
+// === impl Look ===
+
+impl Look {
+    /// None yet, at `now`.
+    pub(crate) fn new(now: Instant) -> Self {
+        Self { epoch: now, last: AtomicU64::new(0), fresh_until: AtomicU64::new(0) }
+    }
+
+    /// Whether another look may be left out at `now`.
+    pub(crate) fn is_fresh(&self, now: Instant) -> bool {
+        self.nanos(now) < self.fresh_until.load(Ordering::Relaxed)
+    }
+
+    /// There was one that began at `now`.
+    pub(crate) fn note(&self, now: Instant) {
+        let at = self.nanos(now);
+        let last = self.last.swap(at, Ordering::Relaxed);
+        if last != 0 && Duration::from_nanos(at.saturating_sub(last)) < SOON {
+            self.fresh_until.store(self.nanos(now + FRESH), Ordering::Relaxed);
+        }
+    }
+
+    fn nanos(&self, at: Instant) -> u64 {
+        u64::try_from(at.saturating_duration_since(self.epoch).as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_counts_for_a_moment_where_many_follow_each_other() {
+        let begin = Instant::now();
+        let look = Look::new(begin);
+        let now = begin + FRESH;
+        look.note(now);
+        assert!(!look.is_fresh(now), "the first");
+        look.note(now + SOON);
+        assert!(!look.is_fresh(now + SOON), "one long after it");
+        let now = now + SOON + SOON / 2;
+        look.note(now);
+        assert!(look.is_fresh(now) && look.is_fresh(now + FRESH / 2) && !look.is_fresh(now + FRESH));
+    }
+}
