@@ -9,6 +9,7 @@ use crate::handle::Handle;
 use crate::job::Guest;
 use crate::log::Inside;
 use crate::perform::{Halt, perform};
+use crate::trust::TooLong;
 use crate::turn::Turn;
 use rowhouse_engine::{Chunk, EngineError, Options};
 use rowhouse_types::{Arguments, Request, Value};
@@ -50,7 +51,8 @@ impl SqliteConnection {
             let performed = perform(&mut handle, request, options, None);
             (performed, handle.ran_over(), handle)
         }));
-        let too_long = shared.trust.let_go(&hold).is_some();
+        // The first that was long may only have been interrupted by others on a busy machine.
+        let too_long = matches!(shared.trust.let_go(&hold), Some(TooLong::Busy | TooLong::Idle));
         let Ok((performed, ran_over, handle)) = performed else {
             self.set_slot(Slot::Lost);
             return Some(Err(EngineError::Lost));

@@ -32,6 +32,8 @@ pub(crate) enum TooLong {
     Busy,
     /// It waited: for a disk, or for others on a busy machine.
     Idle,
+    /// Nobody looked: the next are timed.
+    Untimed,
 }
 
 /// How long a database is not trusted after the first time, and at most.
@@ -70,11 +72,12 @@ impl Hold {
         if kept <= HOLD_MAX {
             return None;
         }
-        let is_busy = match self.busy {
-            Some(before) => HOLD_MAX < busy().saturating_sub(before),
-            None => FLAGRANT < kept,
-        };
-        Some(if is_busy { TooLong::Busy } else { TooLong::Idle })
+        Some(match self.busy {
+            Some(before) if HOLD_MAX < busy().saturating_sub(before) => TooLong::Busy,
+            Some(_) => TooLong::Idle,
+            None if FLAGRANT < kept => TooLong::Busy,
+            None => TooLong::Untimed,
+        })
     }
 }
 
@@ -111,7 +114,7 @@ impl Trust {
         let too_long = hold.end(now);
         match too_long {
             Some(TooLong::Busy) => self.strike(now),
-            Some(TooLong::Idle) => {}
+            Some(TooLong::Idle | TooLong::Untimed) => {}
             None if hold.busy.is_some() => {
                 let timed = self.timed.load(Ordering::Relaxed);
                 self.timed.store(timed.saturating_sub(1), Ordering::Relaxed);
@@ -174,14 +177,16 @@ mod tests {
         let trust = Trust::new(begin);
         let hold = trust.hold(begin).unwrap();
         assert_eq!(hold.end(begin + HOLD_MAX), None);
-        assert_eq!(hold.end(begin + 2 * HOLD_MAX), Some(TooLong::Idle));
+        assert_eq!(hold.end(begin + 2 * HOLD_MAX), Some(TooLong::Untimed));
         let keep_busy = |hold: &Hold| {
             let before = busy();
             while busy() - before <= HOLD_MAX || hold.began.elapsed() <= HOLD_MAX {}
             trust.let_go(hold)
         };
         let first = trust.let_go_at(&hold, begin + 2 * HOLD_MAX);
-        assert_eq!(first, Some(TooLong::Idle), "the first time nobody looks how");
+        assert_eq!(first, Some(TooLong::Untimed), "the first time nobody looks how");
+        let hold = trust.hold(begin).unwrap();
+        assert_eq!(trust.let_go_at(&hold, begin + 2 * HOLD_MAX), Some(TooLong::Idle));
         let hold = trust.hold(begin).unwrap();
         assert_eq!(keep_busy(&hold), Some(TooLong::Busy));
         assert!(trust.hold(begin).is_none());
