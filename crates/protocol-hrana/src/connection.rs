@@ -3,9 +3,8 @@ use crate::dispatch::answer;
 use crate::line::Line;
 use crate::patient::Patient;
 use crate::requests::Requests;
+use crate::seldom::{Seldom, ends};
 use crate::shared::Shared;
-use futures::future::BoxFuture;
-use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
 use http::Request;
 use hyper::body::Incoming;
@@ -41,9 +40,6 @@ const STREAMS_MAX: u32 = 128;
 /// What an HTTP/2 connection may send ahead of each request's being read.
 const WINDOW: u32 = 256 * 1024;
 
-/// What seldom happens to a connection. Apart from what often does, so that it is not looked at each time.
-type Seldom<'a, T> = FuturesUnordered<BoxFuture<'a, T>>;
-
 /// What a connection has to heed.
 enum Signal {
     /// Its client has not said in time who it is.
@@ -64,9 +60,7 @@ pub(crate) async fn serve(
     let line = Arc::new(Line::new(from, to.ip(), admitted));
     let timeouts = shared.context.patience.get();
     let stream = Patient::new(stream, timeouts.write);
-    let mut ends = Seldom::new();
-    ends.push(line.sent_away().map(|()| "sent away").boxed());
-    ends.push(shared.context.abort.clone().cancelled_owned().map(|()| "all are").boxed());
+    let mut ends = ends(&line, &shared);
     tokio::select! {
         biased;
         () = secure(stream, line, shared) => {}

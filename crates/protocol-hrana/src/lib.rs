@@ -11,6 +11,7 @@
 //! | `dispatch`, `gate`, `endpoint`, `call` | from a request's head to who answers it |
 //! | `intake`, `body`, `error`, `page` | a request's body; an answer's; what went wrong; what needs no database |
 //! | `room`, `aside` | what long requests take together; where they are decoded |
+//! | `seldom` | what seldom happens to a connection, apart from what often does |
 //! | `stream/` | what a stream of Hrana's does, whatever it is spoken over |
 //! | `patient`, `taking`, `compress` | writing to a client that may not read, or take an answer; answers that are compressed |
 //! | `hrana/`, `socket/`, `query/`, `live/` | the endpoints |
@@ -36,6 +37,7 @@ mod patient;
 mod query;
 mod requests;
 mod room;
+mod seldom;
 mod shared;
 mod socket;
 mod stream;

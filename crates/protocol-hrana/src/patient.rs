@@ -1,10 +1,12 @@
 //! Writing to a client that may not read: for so long and no longer.
+use futures::poll;
 use std::io::{self, IoSlice};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Sleep, sleep};
+use tokio::time::error::Elapsed;
+use tokio::time::{Sleep, sleep, timeout};
 
 /// A stream whose writes fail when the other end has taken nothing for so long.
 #[derive(Debug)]
@@ -13,6 +15,22 @@ pub(crate) struct Patient<S> {
     patience: Duration,
     /// Runs while the other end takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
+}
+
+/// Waits for so long until something is written. Most often it is at once, and no time is asked for.
+///
+/// # Errors
+///
+/// When it takes longer.
+pub(crate) async fn patiently<T>(
+    write: impl Future<Output = T>,
+    patience: impl FnOnce() -> Duration,
+) -> Result<T, Elapsed> {
+    let mut write = pin!(write);
+    match poll!(write.as_mut()) {
+        Poll::Ready(wrote) => Ok(wrote),
+        Poll::Pending => timeout(patience(), write).await,
+    }
 }
 
 // === impl Patient ===
@@ -78,6 +96,17 @@ mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
     use tokio::time::Instant;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_that_ends_at_once_asks_for_no_time_and_another_has_so_long() {
+        let at_once = patiently(std::future::ready(7), || unreachable!("it has ended"));
+        assert_eq!(at_once.await, Ok(7));
+        let second = Duration::from_secs(1);
+        assert_eq!(patiently(sleep(29 * second), || 30 * second).await, Ok(()));
+        let begun = Instant::now();
+        patiently(sleep(31 * second), || 30 * second).await.expect_err("it takes longer");
+        assert_eq!(begun.elapsed(), 30 * second);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn who_reads_nothing_is_given_up_and_who_reads_slowly_is_not() {

@@ -31,6 +31,6 @@ pub mod singleflight;
 #[cfg(not(loom))]
 pub use drain::{Drain, Guard};
 pub use limiter::{Acquire, Limiter, LimiterStatus, Permit, Refused, Resized};
-pub use setting::Setting;
+pub use setting::{Followed, Setting};
 #[cfg(not(loom))]
 pub use singleflight::{Flight, Singleflight};

@@ -2,22 +2,30 @@
 //!
 //! The first message says who the client is; nothing is done before. While as many requests run and wait as
 //! may, and while an answer is being written, nothing is read.
-use super::lane::{Task, no_stream};
-use super::lanes::Lanes;
+use super::alarm::{Alarm, now};
+use super::lane::{Finished, Task, no_stream};
+use super::lanes::{Lanes, Running};
 use super::reading::{Asked, Read, Reading, Said};
-use super::upgrade::Socket;
+use super::signals::{Signal, Signals};
 use crate::call::Call;
 use crate::line::Busy;
+use crate::patient::patiently;
+use crate::shared::Timeouts;
 use crate::stream::{Asker, Fail, Texts};
 use bytes::Bytes;
 use futures::future::{BoxFuture, OptionFuture};
-use futures::{SinkExt, StreamExt};
+use futures::{FutureExt as _, SinkExt, StreamExt, poll};
+use rowhouse_sync::Followed;
 use rowhouse_wire::hrana::{
     Batch, Done, Encoding, SingleWriter, SocketRequest, Sql, Statement, Work, hello_error, hello_ok,
 };
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Instant;
-use tokio::time::{sleep_until, timeout};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -26,9 +34,9 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 const REASON_MAX: usize = 120;
 
 /// A WebSocket whose client speaks Hrana.
-pub(super) struct Connection {
+pub(super) struct Connection<S> {
     call: Call,
-    socket: Socket,
+    socket: WebSocketStream<S>,
     encoding: Encoding,
     /// `None` until it is known who it is.
     asker: Option<Arc<Asker>>,
@@ -43,6 +51,12 @@ pub(super) struct Connection {
     /// When something came last.
     heard: Instant,
     has_pinged: bool,
+    timeouts: Followed<Timeouts>,
+    /// For when it has been silent for too long, or a stream holds something for too long.
+    alarm: Alarm,
+    signals: Signals,
+    /// Whether no new work is taken on.
+    is_draining: bool,
 }
 
 /// Why a connection ends.
@@ -55,20 +69,25 @@ enum End {
 
 /// What happened.
 enum Next {
-    Finished(super::lane::Finished),
+    Finished(Finished),
     Came(Option<Result<Message, Error>>),
     Read(Read),
-    Due,
-    Noticed,
+    Told(Signal),
     Late,
-    Drain,
+    /// Nothing is under way, and nothing more is taken on.
+    Drained,
 }
 
 // === impl Connection ===
 
-impl Connection {
-    pub(super) fn new(call: Call, socket: Socket, encoding: Encoding) -> Self {
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    pub(super) fn new(call: Call, socket: WebSocketStream<S>, encoding: Encoding) -> Self {
+        let context = &call.shared.context;
         Self {
+            timeouts: context.patience.follow(),
+            alarm: Alarm::default(),
+            signals: Signals::new(&context.drain),
+            is_draining: false,
             call,
             socket,
             encoding,
@@ -96,7 +115,7 @@ impl Connection {
         let most = (0..=REASON_MAX).rev().find(|&at| reason.is_char_boundary(at)).unwrap_or(0);
         reason.truncate(most);
         // What was answered goes first; who does not read is not waited for.
-        let patience = self.call.shared.context.patience.get().handshake;
+        let patience = self.timeouts.get().handshake;
         let closing = async {
             if self.write().await.is_ok() {
                 let _gone = self.socket.close(Some(CloseFrame { code, reason: reason.into() })).await;
@@ -107,30 +126,31 @@ impl Connection {
     }
 
     async fn step(&mut self) -> Result<(), End> {
-        let next = self.next().await;
-        let (idle, asker) = (self.call.shared.context.patience.get().stream, self.asker.clone());
-        match (next, asker) {
-            (Next::Finished(finished), Some(asker)) => {
-                self.finished(finished, &asker);
+        match self.next().await {
+            Next::Finished(finished) => {
+                self.finished(finished);
                 // All that is ready goes out together.
-                while let Some(Some(finished)) = futures::FutureExt::now_or_never(self.lanes.running.next()) {
-                    self.finished(finished, &asker);
+                while let Some(Some(finished)) = self.lanes.running.next().now_or_never() {
+                    self.finished(finished);
                 }
             }
-            (Next::Came(came), _) => self.came(came).await?,
-            (Next::Read(read), _) => {
+            Next::Came(came) => self.came(came).await?,
+            Next::Read(read) => {
                 self.reading = None;
                 self.read(read).await?;
             }
-            (Next::Due | Next::Noticed, Some(asker)) => self.lanes.expire(&asker, idle),
-            (Next::Late, None) => {
+            Next::Told(signal) => {
+                self.is_draining |= signal == Signal::Drain;
+                self.expire();
+            }
+            Next::Late if self.lanes.next_due().is_some_and(|due| due <= now()) => self.expire(),
+            Next::Late if self.asker.is_some() => self.ping().await?,
+            Next::Late => {
                 return Err(End::Close(CloseCode::Policy, "there was no hello in time".to_owned()));
             }
-            (Next::Late, Some(_)) => return self.ping().await,
-            (Next::Drain, _) => {
+            Next::Drained => {
                 return Err(End::Close(CloseCode::Away, "the server is shutting down".to_owned()));
             }
-            (Next::Finished(_) | Next::Due | Next::Noticed, None) => {}
         }
         if self.is_idle() {
             self.busy = None;
@@ -139,44 +159,52 @@ impl Connection {
     }
 
     async fn next(&mut self) -> Next {
-        let is_idle = self.is_idle();
-        let Self { call, socket, lanes, reading, asker, heard, has_pinged, .. } = self;
-        let context = &call.shared.context;
-        let (timeouts, drain) = (context.patience.get(), &context.drain);
-        let is_draining = drain.is_draining();
-        let has_room = lanes.has_room(context.settings.max_request_bytes);
-        let reads = !is_draining && has_room && reading.is_none();
-        let quiet = match (&asker, *has_pinged) {
-            (None, _) => timeouts.handshake,
-            (Some(_), false) => timeouts.idle / 2,
-            (Some(_), true) => timeouts.idle,
-        };
-        let (late, due) = (*heard + quiet, lanes.next_due());
-        let Lanes { running, notices, .. } = lanes;
-        let noticed = async {
-            match notices {
-                Some(notices) => drop(notices.changed().await),
-                None => std::future::pending().await,
-            }
-        };
+        if self.is_draining && self.is_idle() {
+            return Next::Drained;
+        }
+        let has_room = self.lanes.has_room(self.call.shared.context.settings.max_request_bytes);
+        let reads = !self.is_draining && has_room && self.reading.is_none();
+        let (silent, due) = (reads.then(|| self.silent()), self.lanes.next_due());
+        let late = silent.into_iter().chain(due).min();
+        let Self { socket, lanes, reading, signals, alarm, .. } = self;
         tokio::select! {
             biased;
-            Some(finished) = running.next() => Next::Finished(finished),
+            Some(finished) = lanes.running.next() => Next::Finished(finished),
             Some(read) = OptionFuture::from(reading.as_mut()) => Next::Read(read),
-            () = drain.draining(), if is_idle => Next::Drain,
+            signal = signals.next() => Next::Told(signal),
             came = socket.next(), if reads => Next::Came(came),
-            () = drain.draining(), if !is_draining => Next::Noticed,
-            () = noticed => Next::Noticed,
-            () = sleep_until(due.unwrap_or(late).into()), if due.is_some() => Next::Due,
-            () = sleep_until(late.into()), if reads => Next::Late,
+            () = alarm.until(late) => Next::Late,
         }
     }
 
-    fn finished(&mut self, mut finished: super::lane::Finished, asker: &Arc<Asker>) {
-        let (idle, stream_id) = (self.call.shared.context.patience.get().stream, finished.stream_id);
+    /// When it will have been silent for too long.
+    fn silent(&mut self) -> Instant {
+        let timeouts = self.timeouts.get();
+        self.heard
+            + match (&self.asker, self.has_pinged) {
+                (None, _) => timeouts.handshake,
+                (Some(_), false) => timeouts.idle / 2,
+                (Some(_), true) => timeouts.idle,
+            }
+    }
+
+    fn finished(&mut self, mut finished: Finished) {
+        let Some(asker) = &self.asker else { return };
+        let (idle, stream_id) = (self.timeouts.get().stream, finished.stream_id);
         self.out.push(std::mem::take(&mut finished.message));
-        for left in self.lanes.finish(finished, asker, idle) {
+        let left = self.lanes.finish(finished, asker, idle);
+        if let Some(notices) = self.lanes.notices.take() {
+            self.signals.heed(notices);
+        }
+        for left in left {
             self.refuse(left.request_id, &no_stream(stream_id));
+        }
+    }
+
+    /// Has streams give up what they have held for too long, or have to.
+    fn expire(&mut self) {
+        if let Some(asker) = &self.asker {
+            self.lanes.expire(asker, self.timeouts.get().stream);
         }
     }
 
@@ -215,19 +243,24 @@ impl Connection {
 
     async fn read(&mut self, read: Read) -> Result<(), End> {
         let said = read.map_err(|malformed| End::Close(CloseCode::Invalid, malformed.to_string()))?;
-        match (said, self.asker.clone()) {
-            (Said::Hello { jwt }, _) => self.hello(jwt.as_deref()).await,
-            (Said::Request { .. }, None) => {
-                Err(End::Close(CloseCode::Policy, "the first message is a hello".to_owned()))
-            }
-            (Said::Request { request_id, asked }, Some(asker)) => {
-                let asked = asked.map_err(|full| Fail::from(*full));
-                if let Err(fail) = asked.and_then(|asked| self.request(request_id, asked, &asker)) {
-                    self.refuse(request_id, &fail);
-                }
-                Ok(())
-            }
+        let (request_id, asked) = match said {
+            Said::Hello { jwt } => return self.hello(jwt.as_deref()).await,
+            Said::Request { request_id, asked } => (request_id, asked),
+        };
+        let Some(asker) = self.asker.clone() else {
+            return Err(End::Close(CloseCode::Policy, "the first message is a hello".to_owned()));
+        };
+        let asked = asked.map_err(|full| Fail::from(*full));
+        match asked.and_then(|asked| self.request(request_id, asked, asker)) {
+            Ok(Some(mut running)) => match poll!(&mut running) {
+                // It did not have to wait for anything.
+                Poll::Ready(finished) => self.finished(finished),
+                Poll::Pending => self.lanes.running.push(running),
+            },
+            Ok(None) => {}
+            Err(fail) => self.refuse(request_id, &fail),
         }
+        Ok(())
     }
 
     async fn hello(&mut self, jwt: Option<&str>) -> Result<(), End> {
@@ -246,8 +279,8 @@ impl Connection {
         }
     }
 
-    /// Answers a request, or asks its stream.
-    fn request(&mut self, request_id: i32, asked: Asked, asker: &Arc<Asker>) -> Result<(), Fail> {
+    /// Answers a request, or asks its stream; what that does is to be begun, if it does it now.
+    fn request(&mut self, request_id: i32, asked: Asked, asker: Arc<Asker>) -> Result<Option<Running>, Fail> {
         let Asked { request, bytes, room } = asked;
         let (stream_id, task) = match request {
             SocketRequest::OpenStream { stream_id } => {
@@ -284,9 +317,9 @@ impl Connection {
                 _ => return self.done(request_id, Done::CloseCursor),
             },
         };
-        self.lanes.ask(stream_id, task.queued(request_id, bytes), asker)?;
+        let running = self.lanes.ask(stream_id, task.queued(request_id, bytes), asker)?;
         self.begin();
-        Ok(())
+        Ok(running)
     }
 
     /// Something is being done for who is known.
@@ -318,17 +351,19 @@ impl Connection {
 
     /// A number that stands for nothing stays, for the statement to fail with.
     fn fill_in_text(&self, sql: &mut Sql) {
-        if let Ok(text) = self.texts.get(sql) {
+        if let Sql::Stored(_) = sql
+            && let Ok(text) = self.texts.get(sql)
+        {
             *sql = Sql::Text(text);
         }
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "it ends what may fail")]
-    fn done(&mut self, request_id: i32, done: Done) -> Result<(), Fail> {
+    fn done(&mut self, request_id: i32, done: Done) -> Result<Option<Running>, Fail> {
         let mut writer = SingleWriter::message(self.encoding, request_id);
         writer.answer().done(done);
         self.out.push(writer.finish());
-        Ok(())
+        Ok(None)
     }
 
     fn refuse(&mut self, request_id: i32, fail: &Fail) {
@@ -343,7 +378,8 @@ impl Connection {
             return Err(End::Left);
         }
         self.has_pinged = true;
-        self.send(|socket| Box::pin(socket.send(Message::Ping(Bytes::new())))).await
+        let ping = self.socket.send(Message::Ping(Bytes::new()));
+        sent(&patiently(ping, || self.timeouts.get().write).await)
     }
 
     /// Writes the answers there are.
@@ -351,28 +387,22 @@ impl Connection {
         if self.out.is_empty() {
             return Ok(());
         }
-        let (out, encoding) = (std::mem::take(&mut self.out), self.encoding);
-        self.send(move |socket| {
-            Box::pin(async move {
-                for bytes in out {
-                    socket.feed(message(encoding, bytes)).await?;
-                }
-                socket.flush().await
-            })
-        })
-        .await
+        let Self { socket, out, encoding, timeouts, .. } = self;
+        let write = async {
+            for bytes in out.drain(..) {
+                socket.feed(message(*encoding, bytes)).await?;
+            }
+            socket.flush().await
+        };
+        sent(&patiently(write, || timeouts.get().write).await)
     }
+}
 
-    async fn send(
-        &mut self,
-        write: impl for<'s> FnOnce(&'s mut Socket) -> BoxFuture<'s, Result<(), Error>>,
-    ) -> Result<(), End> {
-        let patience = self.call.shared.context.patience.get().write;
-        match timeout(patience, write(&mut self.socket)).await {
-            Ok(Ok(())) => Ok(()),
-            // Who does not read what it asked for is gone.
-            Ok(Err(_)) | Err(_) => Err(End::Left),
-        }
+/// Who does not read what it asked for is gone.
+fn sent(sent: &Result<Result<(), Error>, Elapsed>) -> Result<(), End> {
+    match sent {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(End::Left),
     }
 }
 
@@ -381,8 +411,4 @@ fn message(encoding: Encoding, bytes: Vec<u8>) -> Message {
         Encoding::Json => Message::text(String::from_utf8(bytes).expect("JSON is UTF-8")),
         Encoding::Protobuf => Message::binary(bytes),
     }
-}
-
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }

@@ -2,6 +2,7 @@
 //!
 //! Invariants: of a lane, either its stream rests or one request of it runs; `in_flight` and `bytes` count
 //! what runs and what waits; `due` has exactly the resting lanes that hold something, by when they give it up.
+use super::alarm::now;
 use super::lane::{Finished, Lane, Queued, Rest, Task, no_cursor, no_stream};
 use crate::error::Fault;
 use crate::stream::{Asker, Fail};
@@ -14,6 +15,9 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
+
+/// A stream that does what it was asked.
+pub(super) type Running = BoxFuture<'static, Finished>;
 
 /// The most streams of one connection.
 pub(super) const STREAMS_MAX: usize = 4_096;
@@ -29,11 +33,11 @@ pub(super) struct Lanes {
     lanes: HashMap<i32, Lane>,
     /// The streams of cursors.
     cursors: HashMap<i32, i32>,
-    pub(super) running: FuturesUnordered<BoxFuture<'static, Finished>>,
+    pub(super) running: FuturesUnordered<Running>,
     in_flight: usize,
     bytes: usize,
     due: BTreeSet<(Instant, i32)>,
-    /// Of the sessions that are held.
+    /// Of a session that is held since just now, for who heeds them.
     pub(super) notices: Option<watch::Receiver<bool>>,
     encoding: Encoding,
 }
@@ -111,14 +115,25 @@ impl Lanes {
         self.cursors.remove(&cursor_id)
     }
 
-    /// Asks a stream to do something.
-    pub(super) fn ask(&mut self, stream_id: i32, queued: Queued, asker: &Arc<Asker>) -> Result<(), Fail> {
+    /// Asks a stream to do something. If it rests, what it does is for the caller to begin, and to put among
+    /// what runs or to finish.
+    pub(super) fn ask(
+        &mut self,
+        stream_id: i32,
+        queued: Queued,
+        asker: Arc<Asker>,
+    ) -> Result<Option<Running>, Fail> {
         let Some(lane) = self.lanes.get_mut(&stream_id) else { return Err(no_stream(stream_id)) };
         self.in_flight += 1;
         self.bytes += queued.bytes;
-        lane.queue.push_back(queued);
-        self.go_on(stream_id, asker);
-        Ok(())
+        let Some(rest) = lane.rest.take() else {
+            lane.queue.push_back(queued);
+            return Ok(None);
+        };
+        if let Some((_, due)) = lane.due.take() {
+            self.due.remove(&(due, stream_id));
+        }
+        Ok(Some(Box::pin(queued.run(stream_id, rest, asker, self.encoding))))
     }
 
     /// Takes back a stream that has answered, and lets it go on. What was asked of one that is closed now is
@@ -134,11 +149,11 @@ impl Lanes {
         self.bytes -= bytes;
         let Some(rest) = rest else { return self.remove(stream_id) };
         if let Some(lane) = self.lanes.get_mut(&stream_id) {
-            if lane.queue.is_empty() {
-                self.rest(stream_id, rest, asker, idle);
-            } else {
-                lane.rest = Some(rest);
-                self.go_on(stream_id, asker);
+            match lane.queue.pop_front() {
+                Some(next) => {
+                    self.running.push(Box::pin(next.run(stream_id, rest, asker.clone(), self.encoding)));
+                }
+                None => self.rest(stream_id, rest, asker, idle),
             }
         }
         VecDeque::new()
@@ -167,23 +182,23 @@ impl Lanes {
                 }
             }
         }
-        // A database that was closed says nothing any more.
-        self.notices.take_if(|notices| notices.has_changed().is_err());
     }
 
     fn rest(&mut self, stream_id: i32, rest: Rest, asker: &Asker, idle: Duration) {
         let since = now();
-        let until = rest.until(asker, since, idle);
+        // Before it is looked until when: what is said after that is heard.
         if let Rest::Idle(stream) = &rest
             && let Some(notices) = stream.notices()
         {
             self.notices = Some(notices);
         }
+        let until = rest.until(asker, since, idle);
         if let Some(lane) = self.lanes.get_mut(&stream_id) {
             lane.rest = Some(rest);
-        }
-        if let Some((until, _why)) = until {
-            self.set_due(stream_id, since, until);
+            if let Some((until, _why)) = until {
+                lane.due = Some((since, until));
+                self.due.insert((until, stream_id));
+            }
         }
     }
 
@@ -192,20 +207,6 @@ impl Lanes {
             lane.due = Some((since, until));
             self.due.insert((until, stream_id));
         }
-    }
-
-    /// Has a stream that rests do what it is asked next.
-    fn go_on(&mut self, stream_id: i32, asker: &Arc<Asker>) {
-        let Some(lane) = self.lanes.get_mut(&stream_id) else { return };
-        if lane.rest.is_none() {
-            return;
-        }
-        let Some(queued) = lane.queue.pop_front() else { return };
-        let Some(rest) = lane.rest.take() else { return };
-        if let Some((_, due)) = lane.due.take() {
-            self.due.remove(&(due, stream_id));
-        }
-        self.running.push(Box::pin(queued.run(stream_id, rest, asker.clone(), self.encoding)));
     }
 
     /// A stream is closed, and its cursors with it.
@@ -223,8 +224,4 @@ impl Task {
     pub(super) fn queued(self, request_id: i32, bytes: usize) -> Queued {
         Queued { request_id, task: self, bytes }
     }
-}
-
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }

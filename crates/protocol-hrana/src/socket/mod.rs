@@ -9,15 +9,22 @@
 //! | `connection` | messages in, messages out, until one of both sides leaves |
 //! | `reading` | what a message says |
 //! | `lanes`, `lane` | the streams of a connection; one of them, and what it does |
+//! | `alarm`, `signals` | what seldom happens to a connection: a time comes; the drain, and what databases tell |
+mod alarm;
 mod connection;
 mod lane;
 mod lanes;
 mod reading;
+mod signals;
+#[cfg(test)]
+mod tests;
 mod upgrade;
 
 use crate::call::{Answer, Call};
 use crate::error::{Fault, Form};
+use crate::seldom::ends;
 use connection::Connection;
+use futures::StreamExt as _;
 use http::{StatusCode, header};
 use hyper::body::Incoming;
 use rowhouse_types::ErrorCode;
@@ -43,16 +50,19 @@ pub(crate) async fn serve(mut call: Call, _body: Incoming) -> Answer {
         Err(fault) => return fault.response(Form::Hrana),
     };
     let answer = upgrade.answer(name);
-    let shared = call.shared.clone();
-    let _task = shared.spawn(async move {
-        let most = call.shared.context.settings.max_request_bytes;
-        let from = call.line.from;
-        let Some(socket) = upgrade.socket(most).await else { return };
-        let sent_away = call.line.sent_away();
-        let serving = Connection::new(call, socket, encoding).serve();
+    let tasks = call.shared.tasks.clone();
+    tasks.spawn(async move {
+        let (from, mut ends) = (call.line.from, ends(&call.line, &call.shared));
+        let serving = async {
+            let most = call.shared.context.settings.max_request_bytes;
+            if let Some(socket) = upgrade.socket(most).await {
+                Connection::new(call, socket, encoding).serve().await;
+            }
+        };
         tokio::select! {
+            biased;
             () = serving => {}
-            () = sent_away => tracing::debug!(%from, "WebSocket ended: sent away"),
+            Some(why) = ends.next() => tracing::debug!(%from, why, "WebSocket ended"),
         }
     });
     answer
