@@ -3,7 +3,7 @@ use crate::dispatch::answer;
 use crate::line::Line;
 use crate::patient::Patient;
 use crate::requests::Requests;
-use crate::seldom::{Seldom, ends};
+use crate::seldom::{Seldom, until_ended};
 use crate::shared::Shared;
 use futures::{FutureExt as _, StreamExt as _};
 use http::Request;
@@ -60,12 +60,7 @@ pub(crate) async fn serve(
     let line = Arc::new(Line::new(from, to.ip(), admitted));
     let timeouts = shared.context.patience.get();
     let stream = Patient::new(stream, timeouts.write);
-    let mut ends = ends(&line, &shared);
-    tokio::select! {
-        biased;
-        () = secure(stream, line, shared) => {}
-        Some(why) = ends.next() => tracing::debug!(%from, why, "connection ended"),
-    }
+    until_ended(line.clone(), &shared.clone(), secure(stream, line, shared)).await;
 }
 
 /// Shakes hands, if it is encrypted, and talks.

@@ -22,9 +22,8 @@ mod upgrade;
 
 use crate::call::{Answer, Call};
 use crate::error::{Fault, Form};
-use crate::seldom::ends;
+use crate::seldom::until_ended;
 use connection::Connection;
-use futures::StreamExt as _;
 use http::{StatusCode, header};
 use hyper::body::Incoming;
 use rowhouse_types::ErrorCode;
@@ -52,18 +51,13 @@ pub(crate) async fn serve(mut call: Call, _body: Incoming) -> Answer {
     let answer = upgrade.answer(name);
     let tasks = call.shared.tasks.clone();
     tasks.spawn(async move {
-        let (from, mut ends) = (call.line.from, ends(&call.line, &call.shared));
+        let (line, shared) = (call.line.clone(), call.shared.clone());
         let serving = async {
-            let most = call.shared.context.settings.max_request_bytes;
-            if let Some(socket) = upgrade.socket(most).await {
+            if let Some(socket) = upgrade.socket(shared.context.settings.max_request_bytes).await {
                 Connection::new(call, socket, encoding).serve().await;
             }
         };
-        tokio::select! {
-            biased;
-            () = serving => {}
-            Some(why) = ends.next() => tracing::debug!(%from, why, "WebSocket ended"),
-        }
+        until_ended(line, &shared, serving).await;
     });
     answer
 }

@@ -5,6 +5,7 @@ use crate::counters::Counters;
 use crate::gate::Origins;
 use crate::line::Line;
 use crate::listener::PROTOCOL;
+use crate::seldom::until_ended;
 use crate::shared::{Context, Patience, Settings, Shared, Timeouts};
 use futures::{FutureExt as _, SinkExt, StreamExt};
 use rowhouse_access::{Access, AccessParts, Identity};
@@ -45,6 +46,8 @@ struct Peer {
     serving: JoinHandle<()>,
     gateway: Gateway,
     drain: Drain,
+    abort: CancellationToken,
+    clients: Clients,
     patience: Patience,
     asked: i64,
 }
@@ -93,7 +96,8 @@ impl Peer {
         };
         let gateway = Gateway::start(parts).await.expect("it starts");
         let context = context(&gateway);
-        let (drain, patience) = (context.drain.clone(), context.patience.clone());
+        let (drain, abort) = (context.drain.clone(), context.abort.clone());
+        let (clients, patience) = (context.clients.clone(), context.patience.clone());
         let from = SocketAddr::from(([10, 0, 0, 1], 1));
         let guest = context.clients.admit(PROTOCOL, from).await.expect("there is room");
         let call = Call {
@@ -108,9 +112,11 @@ impl Peer {
         let (ours, theirs) = duplex(PIPE);
         let tasks = call.shared.tasks.clone();
         let ours = WebSocketStream::from_raw_socket(ours, Role::Server, None).await;
-        let serving = tasks.spawn(Connection::new(call, ours, Encoding::Json).serve());
+        let (line, shared) = (call.line.clone(), call.shared.clone());
+        let serving = Connection::new(call, ours, Encoding::Json).serve();
+        let serving = tasks.spawn(async move { until_ended(line, &shared, serving).await });
         let socket = WebSocketStream::from_raw_socket(theirs, Role::Client, None).await;
-        Self { socket, serving, gateway, drain, patience, asked: 0 }
+        Self { socket, serving, gateway, drain, abort, clients, patience, asked: 0 }
     }
 
     /// With an open stream.
@@ -241,6 +247,26 @@ async fn what_comes_once_no_new_work_is_taken_on_is_not_read() {
     assert_eq!(peer.closed().await, (1001, "the server is shutting down".to_owned()));
     drop(peer.socket);
     peer.serving.await.expect("it has ended");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_closed_by_an_operator_or_with_all_others_holds_nothing_any_more() {
+    for are_all in [false, true] {
+        let mut peer = Peer::greeted().await;
+        assert_eq!(peer.execute("BEGIN").await, "response_ok");
+        let begun = Instant::now();
+        if are_all {
+            peer.abort.cancel();
+        } else {
+            let [client] = &peer.clients.list()[..] else { panic!("it is the only one") };
+            assert!(peer.clients.end(client.id, Cause::new(Interface::Library, "a test")));
+        }
+        peer.serving.await.expect("it has ended");
+        // As if it had broken: nothing is said to who is sent away.
+        assert!(!matches!(peer.socket.next().await, Some(Ok(_))));
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+        assert!(peer.clients.list().is_empty());
+    }
 }
 
 #[tokio::test(start_paused = true)]
