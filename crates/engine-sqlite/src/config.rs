@@ -21,6 +21,9 @@ pub struct Config {
     pub lanes: NonZeroU32,
     /// How many statements may wait for their turn to write, or for a lane, per database.
     pub writers_waiting: u32,
+    /// Of how many databases that were closed the empty log may stay for a while, so that they are opened
+    /// sooner. Who sets it calls [`clear_leftovers`](rowhouse_engine::Engine::clear_leftovers) now and then.
+    pub kept_logs: usize,
     /// Prepared statements kept per connection.
     pub statement_cache: usize,
     /// What one statement or database may take.
@@ -81,6 +84,7 @@ impl Default for Config {
             busy_timeout: Duration::from_secs(5),
             lanes: NonZeroU32::new(8).expect("not zero"),
             writers_waiting: 10_000,
+            kept_logs: 0,
             statement_cache: 32,
             limits: Limits::default(),
         }

@@ -7,6 +7,7 @@ use crate::feed::Feed;
 use crate::files::Place;
 use crate::handle::{Handle, Source};
 use crate::job::Guest;
+use crate::kept::Kept;
 use crate::log::Log;
 use crate::look::Look;
 use crate::occupancy::Occupant;
@@ -44,6 +45,7 @@ pub(crate) struct Shared {
     config: Arc<Config>,
     copier: Copier,
     handles: Mutex<Handles>,
+    kept: Kept,
     /// Of a file: it is open here, until it is closed.
     occupant: Mutex<Option<Occupant>>,
 }
@@ -236,7 +238,7 @@ impl SqliteDatabase {
         source: Source,
         executor: Executor,
         copier: Copier,
-        occupant: Option<Occupant>,
+        (occupant, kept): (Option<Occupant>, Kept),
     ) -> Result<Self, EngineError> {
         let config = copier.config().clone();
         let quota = Arc::new(Quota::default());
@@ -263,6 +265,7 @@ impl SqliteDatabase {
             config,
             copier,
             handles,
+            kept,
             occupant,
         };
         Ok(Self { shared: Arc::new(shared), anchor: Mutex::new(anchor) })
@@ -403,13 +406,13 @@ impl Database for SqliteDatabase {
             // Before the last of the others, which leaves nothing in the log.
             let witness = self.shared.feed.end();
             let anchor = self.take_anchor();
-            let (source, config) = (self.shared.source.clone(), self.shared.config.clone());
+            let shared = self.shared.clone();
             let settled = self
                 .shared
                 .executor
                 .call(move || {
                     drop(witness);
-                    settle(&source, &config, idle, anchor)
+                    settle(&shared, idle, anchor)
                 })
                 .await;
             drop(self.shared.occupant.lock().unwrap_or_else(PoisonError::into_inner).take());
@@ -420,12 +423,8 @@ impl Database for SqliteDatabase {
 }
 
 /// Leaves all that was committed in the main file, and nothing beside it. Blocks.
-fn settle(
-    source: &Source,
-    config: &Arc<Config>,
-    mut idle: Boxed,
-    anchor: Option<Box<Handle>>,
-) -> Result<(), EngineError> {
+fn settle(shared: &Shared, mut idle: Boxed, anchor: Option<Box<Handle>>) -> Result<(), EngineError> {
+    let Shared { source, config, .. } = shared;
     let last = idle.pop();
     for handle in idle {
         handle.close()?;
@@ -433,7 +432,7 @@ fn settle(
     if config.access == Access::ReadOnly {
         return last.map_or(Ok(()), |handle| handle.close());
     }
-    let Source::File { place, .. } = source else {
+    let Source::File { place, identity } = source else {
         last.map_or(Ok(()), |handle| handle.close())?;
         return anchor.map_or(Ok(()), |handle| handle.close());
     };
@@ -443,18 +442,25 @@ fn settle(
     let handle = match last {
         Some(handle) => handle,
         // The last connection to close has emptied the log, unless something stopped it.
-        None if place.has_log()? => Box::new(Handle::open(source, config, &Arc::default())?),
+        None if place.log_bytes()?.is_some_and(|bytes| bytes != 0) => {
+            Box::new(Handle::open(source, config, &Arc::default())?)
+        }
         None => return Ok(()),
     };
     // Who reads it besides, such as a backup, does not keep the database from closing: what was
     // committed is safe in the log, and the last to leave empties it.
-    let patience = handle.connection.busy_timeout(READERS_LEAVE);
-    patience.map_err(|error| crate::errors::translate(&error))?;
-    match handle.checkpoint() {
-        Err(EngineError::Statement { condition: Condition::Busy, .. }) => {
-            tracing::debug!("somebody else reads the database that closes");
+    if place.log_bytes()? != Some(0) {
+        let patience = handle.connection.busy_timeout(READERS_LEAVE);
+        patience.map_err(|error| crate::errors::translate(&error))?;
+        match handle.checkpoint() {
+            Err(EngineError::Statement { condition: Condition::Busy, .. }) => {
+                tracing::debug!("somebody else reads the database that closes");
+            }
+            emptied => emptied?,
         }
-        emptied => emptied?,
+    }
+    if shared.kept.leave(place, *identity) {
+        handle.leave_log();
     }
     handle.close()
 }

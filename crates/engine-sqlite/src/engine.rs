@@ -7,6 +7,7 @@ use crate::errors::storage;
 use crate::executor::Executor;
 use crate::files::{Files, Place};
 use crate::handle::Source;
+use crate::kept::Kept;
 use crate::occupancy::Occupancy;
 use futures::future::BoxFuture;
 use rowhouse_engine::{
@@ -18,6 +19,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// The location of a database in memory. Each opening makes a new one.
 const MEMORY: &str = ":memory:";
@@ -34,6 +36,7 @@ struct Inner {
     files: Arc<Files>,
     copier: Copier,
     occupancy: Occupancy,
+    kept: Kept,
     /// Memory is named process-wide; engines of one process must not meet.
     memory_prefix: u64,
     memories: AtomicU64,
@@ -53,11 +56,12 @@ impl SqliteEngine {
             crate::hardening::put_temporaries_in(directory)?;
         }
         let memory_prefix = RandomState::new().hash_one("rowhouse");
+        let kept = Kept::new(config.kept_logs);
         let config = Arc::new(config);
         let (files, occupancy) = (Arc::new(files), Occupancy::default());
         let copier = Copier::new(files.clone(), config, occupancy.clone());
         let memories = AtomicU64::new(0);
-        let inner = Inner { executor, files, copier, occupancy, memory_prefix, memories };
+        let inner = Inner { executor, files, copier, occupancy, kept, memory_prefix, memories };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -171,6 +175,17 @@ impl Engine for SqliteEngine {
         })
     }
 
+    fn clear_leftovers(&self, age: Duration) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let clearing = self.on_executor(move |inner| {
+                inner.kept.clear(age, &inner.occupancy);
+                Ok(())
+            });
+            // It is done later then.
+            let _overloaded = clearing.await;
+        })
+    }
+
     fn list(&self) -> BoxFuture<'_, Result<Vec<DatabaseName>, EngineError>> {
         Box::pin(async move {
             let stems = self.on_executor(|inner| inner.files.stems()).await?;
@@ -236,10 +251,17 @@ impl Inner {
             path => {
                 let place: Place = self.files.place(path)?;
                 let (source, identity) = Source::file(place.clone())?;
-                (source, Some(self.occupancy.enter(&place, identity)?))
+                let occupant = self.occupancy.enter(&place, identity)?;
+                self.kept.reuse(&place);
+                (source, Some(occupant))
             }
         };
-        SqliteDatabase::open(source, self.executor.party(), self.copier.clone(), occupant)
+        SqliteDatabase::open(
+            source,
+            self.executor.party(),
+            self.copier.clone(),
+            (occupant, self.kept.clone()),
+        )
     }
 
     fn memory(&self) -> Source {

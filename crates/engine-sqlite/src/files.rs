@@ -245,9 +245,10 @@ impl Place {
         Err(EngineError::NameTaken)
     }
 
-    /// Whether there is a write-ahead log beside it.
-    pub(crate) fn has_log(&self) -> Result<bool, EngineError> {
-        Ok(self.stat(&format!("{}-wal", self.name))?.is_some())
+    /// The bytes of the write-ahead log beside it, if there is one.
+    pub(crate) fn log_bytes(&self) -> Result<Option<u64>, EngineError> {
+        let log = self.stat(&format!("{}-wal", self.name))?;
+        Ok(log.map(|log| log.st_size.unsigned_abs()))
     }
 
     /// Renames the log, if there is one, so that no database takes it for its own.

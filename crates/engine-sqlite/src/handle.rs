@@ -14,7 +14,7 @@ use crate::turn::Turn;
 use crate::watch::Watch;
 use rowhouse_engine::{Column, EngineError, Options, SessionState, SqlPolicy};
 use rusqlite::config::DbConfig;
-use rusqlite::{OpenFlags, Statement, TransactionState};
+use rusqlite::{FileControl, OpenFlags, Statement, TransactionState};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::sync::Arc;
@@ -372,6 +372,13 @@ impl Handle {
     /// Whether it holds nothing of its session's.
     pub(crate) fn is_clean(&self) -> bool {
         self.connection.is_autocommit() && !self.gatekeeper.touched()
+    }
+
+    /// Closing it will leave its log, empty.
+    pub(crate) fn leave_log(&self) {
+        if let Err(error) = self.connection.file_control(None::<&str>, FileControl::PersistWal(&mut 1)) {
+            tracing::debug!(%error, "the log cannot be left");
+        }
     }
 
     /// Closes it, telling what goes wrong. Blocks.

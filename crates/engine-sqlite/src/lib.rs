@@ -32,6 +32,7 @@ mod handle;
 mod hardening;
 mod in_place;
 mod job;
+mod kept;
 mod log;
 mod look;
 mod names;

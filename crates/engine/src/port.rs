@@ -10,7 +10,7 @@ use std::fmt::Debug;
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A database frozen at its bound thaws below this part of it, in percent.
 pub const THAW: u64 = 90;
@@ -65,6 +65,12 @@ pub trait Engine: Debug + Send + Sync + 'static {
 
     /// The bytes the database at `at` takes on disk, if it is on disk and they can be told, opening nothing.
     fn size<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Option<u64>>;
+
+    /// Removes what closed databases have left to be opened sooner again, where it was left for as long as
+    /// that. Whoever lets an engine leave such things calls this now and then, and with none in the end.
+    fn clear_leftovers(&self, _age: Duration) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
 
     /// The names of the databases where the engine puts new ones, in order.
     fn list(&self) -> BoxFuture<'_, Result<Vec<DatabaseName>, EngineError>>;

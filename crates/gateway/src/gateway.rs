@@ -299,11 +299,15 @@ impl Gateway {
         tasks.close();
         tasks.wait().await;
         configured.shut_down().await;
+        registry.clear_leftovers(Duration::ZERO).await;
     }
 }
 
 /// How often housekeeping is done at least, however long connections may stay unused.
 const HOUSE_EVERY: Duration = Duration::from_secs(15);
+
+/// How long a closed database may leave what helps to open it again.
+const LEFT_FOR: Duration = Duration::from_secs(30);
 
 /// How often the databases there are, are counted.
 const COUNT_EVERY: Duration = Duration::from_secs(60);
@@ -330,6 +334,7 @@ async fn keep_house(gateway: Weak<Shared>) {
             shared.configured.tenants().iter().for_each(|tenant| tenant.pool.trim(now));
             tend_feeds(&shared);
             shared.registry.verify().await;
+            shared.registry.clear_leftovers(LEFT_FOR).await;
         }
     };
     closing.run_until_cancelled(housekeeping).await;

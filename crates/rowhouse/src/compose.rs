@@ -118,7 +118,7 @@ pub(crate) async fn gateway(
     (kept, client_limit): (Kept, NonZeroU32),
     observer: Arc<Everybody>,
 ) -> Result<Composed, ComposeError> {
-    let Engines { engine, executor, workers } = engine(config)?;
+    let Engines { engine, executor, workers } = engine(config, KEPT_LOGS)?;
     let catalog = config.catalog.clone();
     let journal = kept.journal().clone();
     let parts = Parts {
@@ -159,26 +159,32 @@ pub(crate) async fn gateway(
     })
 }
 
-/// The engine, the threads that run its SQL, and its workers.
-pub(crate) fn engine(config: &Config) -> Result<Engines, ComposeError> {
+/// Of how many closed databases a server lets the empty log stay for a while: 32 KiB each.
+const KEPT_LOGS: usize = 1024;
+
+/// The engine, the threads that run its SQL, and its workers. In this process it lets the logs of so many
+/// closed databases stay; a worker ends with its database, and leaves none.
+pub(crate) fn engine(config: &Config, kept_logs: usize) -> Result<Engines, ComposeError> {
     let launch = match &config.isolation {
         Isolation::Thread => None,
         Isolation::Process(None) => return Err(ComposeError::NoWorkerProgram),
         Isolation::Process(Some(program)) => Some(worker::launch(config, program.clone(), &sqlite(config))?),
     };
-    let (engine, executor) = engine_here(config)?;
+    let kept_logs = if launch.is_some() { 0 } else { kept_logs };
+    let (engine, executor) = engine_here(config, kept_logs)?;
     let workers = launch.map(|launch| Arc::new(WorkerEngine::new(engine.clone(), launch)));
     let engine = workers.clone().map_or(engine, |workers| workers);
     Ok(Engines { engine, executor, workers })
 }
 
 /// The engine in this process, whatever the isolation, for those who open nothing of a stranger's.
-pub(crate) fn engine_here(config: &Config) -> io::Result<(Arc<dyn Engine>, Executor)> {
+pub(crate) fn engine_here(config: &Config, kept_logs: usize) -> io::Result<(Arc<dyn Engine>, Executor)> {
     let executor = Executor::new(ExecutorConfig {
         max_threads: NonZeroUsize::new(config.executor_threads).expect("bounded by the table of options"),
         ..ExecutorConfig::default()
     });
-    Ok((Arc::new(SqliteEngine::new(sqlite(config), executor.clone())?), executor))
+    let sqlite = SqliteConfig { kept_logs, ..sqlite(config) };
+    Ok((Arc::new(SqliteEngine::new(sqlite, executor.clone())?), executor))
 }
 
 fn sqlite(config: &Config) -> SqliteConfig {

@@ -90,7 +90,7 @@ impl Directory {
         }
         let state = State::lock(path)?;
         let kept = Kept::open(config, Arc::new(Silent)).await?;
-        let (engine, executor) = compose::engine_here(config)?;
+        let (engine, executor) = compose::engine_here(config, 0)?;
         let nothing = Spec { target: Target::Default, location: Location(":memory:".to_owned()) };
         let catalog = Catalog::new([nothing], Dynamic::Create).expect("one database has one name");
         let journal = kept.journal().clone();

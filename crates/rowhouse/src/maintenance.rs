@@ -51,7 +51,7 @@ impl Maintenance {
     /// When there is no place for backups, or the data directory can neither be found nor made.
     pub fn new(config: &Config) -> Result<Self, MaintenanceError> {
         let plan = config.backups.clone().ok_or(MaintenanceError::NoBackupDirectory)?;
-        let Engines { engine, executor, .. } = compose::engine(config)?;
+        let Engines { engine, executor, .. } = compose::engine(config, 0)?;
         let catalog = config.catalog.clone();
         let parts = BackupParts {
             plan,

@@ -144,6 +144,8 @@ impl Setup {
             lanes,
             writers_waiting,
             statement_cache,
+            // It ends with its database.
+            kept_logs: _,
             limits,
         } = config.clone();
         let Limits { value_bytes, sql_bytes, pattern_bytes, written_bytes, wal_pages, wal_bytes } = limits;
@@ -187,6 +189,7 @@ impl From<Setup> for SqliteConfig {
             lanes: setup.lanes,
             writers_waiting: setup.writers_waiting,
             statement_cache: setup.statement_cache,
+            kept_logs: 0,
             limits: Limits {
                 value_bytes: setup.value_bytes,
                 sql_bytes: setup.sql_bytes,

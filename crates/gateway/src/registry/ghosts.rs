@@ -31,6 +31,11 @@ impl Ghosts {
         self.names.cap()
     }
 
+    /// Whether the name is remembered.
+    pub(super) fn has(&self, name: &DatabaseName) -> bool {
+        self.names.contains(name)
+    }
+
     /// A name was evicted.
     pub(super) fn add(&mut self, name: DatabaseName) {
         debug_assert!(!self.names.contains(&name), "it was open, and so no ghost");

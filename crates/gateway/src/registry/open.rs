@@ -20,7 +20,7 @@ use rowhouse_sync::Singleflight;
 use rowhouse_types::{DatabaseName, ErrorKind, Reportable, Target};
 use std::fmt;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
@@ -166,6 +166,11 @@ impl Registry {
         }
     }
 
+    /// Clears away what databases left that were closed so long ago.
+    pub(crate) async fn clear_leftovers(&self, age: Duration) {
+        self.shared.parts.engine.clear_leftovers(age).await;
+    }
+
     /// This opening of a database is of no more use: it is lent no more, and closed when its last
     /// lease ends.
     pub(crate) fn retire(&self, tenant: &Arc<Tenant>) {
@@ -208,6 +213,9 @@ impl Registry {
     /// It is not there any more: nothing that is remembered of it holds.
     pub(crate) fn forget(&self, target: &Target) {
         self.shared.parts.failures.forget(target);
+        if let Some(name) = target.name() {
+            self.step(|table, _effects| table.forget(name));
+        }
     }
 
     /// Goes by the limits in force from now on.
@@ -282,8 +290,12 @@ impl Registry {
     async fn open(&self, spec: &Spec, dynamic: Dynamic, asker: &Asker) -> Result<Lease, OpenError> {
         let RegistryParts { engine, book, gates, .. } = &self.shared.parts;
         let name = spec.target.name().expect("the registry opens databases by name only");
-        // Looked up before any place is taken: who asks for what is not there evicts nobody.
-        let presence = engine.probe(&spec.location).await.map_err(OpenError::Engine)?;
+        // Looked up before any place is taken: who asks for what is not there evicts nobody. What was there
+        // a moment ago is there, but for once.
+        let presence = match self.step(|table, _effects| table.was_open_lately(name)) {
+            true => Presence::Present,
+            false => engine.probe(&spec.location).await.map_err(OpenError::Engine)?,
+        };
         if presence == Presence::Absent && dynamic != Dynamic::Create {
             return Err(OpenError::CreationNotAllowed);
         }
@@ -304,6 +316,7 @@ impl Registry {
         let (database, created) = match open_or_create(&**engine, spec, presence).await {
             // Dropped since it was looked for, before it had a place: it is as absent as any other.
             Err(OpenError::NotFound) if dynamic == Dynamic::Create && asker.may_create => {
+                pace(asker, &book.all()).await?;
                 open_or_create(&**engine, spec, Presence::Absent).await?
             }
             opened => opened?,

@@ -402,6 +402,16 @@ impl Table {
         Some(slot)
     }
 
+    /// Whether it was evicted a moment ago.
+    pub(super) fn was_open_lately(&self, name: &DatabaseName) -> bool {
+        self.ghosts.has(name)
+    }
+
+    /// It is not there any more.
+    pub(super) fn forget(&mut self, name: &DatabaseName) {
+        self.ghosts.take(name);
+    }
+
     /// Counts it if it was evicted a moment ago: all that was used since its last use, and itself,
     /// would have had to fit.
     fn note_reopening(&mut self, name: &DatabaseName, now: Instant, effects: &mut Effects) {
