@@ -156,7 +156,7 @@ impl Engine for SqliteEngine {
                 MEMORY => Ok(()),
                 path => {
                     let path = path.to_owned();
-                    self.on_executor(move |inner| inner.files.destroy(&inner.files.place(&path)?)).await
+                    self.on_executor(move |inner| inner.destroy(&path)).await
                 }
             }
         })
@@ -235,7 +235,16 @@ impl Engine for SqliteEngine {
         Box::pin(async move {
             match at.0.as_str() {
                 "" | MEMORY => Err(EngineError::NoSuchDatabase),
-                path => self.inner.copier.restore(path.to_owned(), restoration, course).await,
+                path => {
+                    let at = path.to_owned();
+                    // What comes there is not what left its log.
+                    let forgetting = self.on_executor(move |inner| {
+                        inner.kept.reuse(&inner.files.place(&at)?);
+                        Ok(())
+                    });
+                    forgetting.await?;
+                    self.inner.copier.restore(path.to_owned(), restoration, course).await
+                }
             }
         })
     }
@@ -245,23 +254,27 @@ impl Engine for SqliteEngine {
 
 impl Inner {
     fn open(&self, path: &str) -> Result<SqliteDatabase, EngineError> {
-        let (source, occupant) = match path {
+        let (source, (occupant, place)) = match path {
             "" => return Err(EngineError::NoSuchDatabase),
-            MEMORY => (self.memory(), None),
+            MEMORY => (self.memory(), (None, None)),
             path => {
                 let place: Place = self.files.place(path)?;
                 let (source, identity) = Source::file(place.clone())?;
-                let occupant = self.occupancy.enter(&place, identity)?;
-                self.kept.reuse(&place);
-                (source, Some(occupant))
+                (source, (Some(self.occupancy.enter(&place, identity)?), Some(place)))
             }
         };
-        SqliteDatabase::open(
-            source,
-            self.executor.party(),
-            self.copier.clone(),
-            (occupant, self.kept.clone()),
-        )
+        let party = self.executor.party();
+        let opened = SqliteDatabase::open(source, party, self.copier.clone(), (occupant, self.kept.clone()))?;
+        if let Some(place) = place {
+            self.kept.reuse(&place);
+        }
+        Ok(opened)
+    }
+
+    fn destroy(&self, path: &str) -> Result<(), EngineError> {
+        let place = self.files.place(path)?;
+        self.kept.reuse(&place);
+        self.files.destroy(&place)
     }
 
     fn memory(&self) -> Source {

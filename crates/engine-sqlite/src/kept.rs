@@ -7,6 +7,7 @@
 //! Invariant: never more than `most`. Where there is no room for another, a database is closed with nothing left
 //! beside it.
 use crate::files::{Identity, Place};
+use crate::hardening::harden_for_house;
 use crate::occupancy::Occupancy;
 use rusqlite::{Connection, OpenFlags};
 use std::collections::{HashMap, VecDeque};
@@ -56,7 +57,7 @@ impl Kept {
         true
     }
 
-    /// The database at `place` is opened again.
+    /// What lies beside the database at `place` is others' from now on: it is open, gone or replaced.
     pub(crate) fn reuse(&self, place: &Place) {
         if self.most != 0 {
             self.state().logs.remove(place.path());
@@ -115,6 +116,9 @@ impl Log {
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
             | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         let cleared = Connection::open_with_flags(self.place.path(), flags).and_then(|connection| {
+            // Whoever locks it will remove it.
+            connection.busy_timeout(Duration::ZERO)?;
+            harden_for_house(&connection)?;
             // Only who has read the database has its log open; and it is not opened where the file itself
             // does not say that there is one, but was used only because there was one.
             connection.query_row("PRAGMA main.journal_mode=WAL", [], |_| Ok(()))?;

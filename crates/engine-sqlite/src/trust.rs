@@ -5,10 +5,11 @@
 //! twice as long each time: what all its reads together keep of that thread stays a small part of the
 //! time. What counts is the time of the processor: on a busy machine a thread rests in the middle of a
 //! read, which is not the read's fault. To ask for that time costs as much as a short read itself, so
-//! only the next few are timed after one that kept its thread for long; who was not and has kept it for
-//! very long is taken to have kept it busy.
+//! only some of those are timed whose database has kept a thread for long a moment ago, by chance, so that
+//! nobody can be good while they are; who was not timed and has kept it for very long is taken to have kept
+//! it busy.
 use rustix::time::{ClockId, clock_gettime};
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a read may keep the thread it was asked for on, and how long it may keep it busy.
@@ -43,8 +44,9 @@ const BAN_MAX: Duration = Duration::from_secs(60);
 /// How long a ban is remembered once it is over.
 const REMEMBERED: Duration = Duration::from_secs(60);
 
-/// How many of a database's reads are timed after one that kept its thread for long.
-const TIMED: u8 = 8;
+/// How long some of a database's reads are timed after one that kept its thread for long, and one of how many.
+const TIMED: Duration = Duration::from_secs(10);
+const ONE_OF: u64 = 4;
 
 /// Whether a database's short reads are run where they are asked for.
 #[derive(Debug)]
@@ -53,9 +55,8 @@ pub(crate) struct Trust {
     /// When it is trusted again, in nanoseconds since `epoch`; 0 if it always was.
     until: AtomicU64,
     strikes: AtomicU32,
-    /// Of how many reads to come it is timed how long they keep a thread busy. Two that end at once may
-    /// count as one.
-    timed: AtomicU8,
+    /// Until when it is timed of some how long they keep a thread busy, in nanoseconds since `epoch`.
+    timed_until: AtomicU64,
 }
 
 // === impl Hold ===
@@ -91,17 +92,22 @@ pub(crate) fn busy() -> Duration {
 
 impl Trust {
     pub(crate) fn new(now: Instant) -> Self {
-        Self { epoch: now, until: AtomicU64::new(0), strikes: AtomicU32::new(0), timed: AtomicU8::new(0) }
+        let (until, timed_until) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { epoch: now, until, strikes: AtomicU32::new(0), timed_until }
     }
 
     /// Keeps a thread from `now` on; `None` if it is not trusted with one.
     pub(crate) fn hold(&self, now: Instant) -> Option<Hold> {
         // Of most databases nothing was ever noted.
-        let until = self.until.load(Ordering::Relaxed);
-        if until != 0 && self.nanos(now) < until {
+        let is_before = |mark: &AtomicU64| match mark.load(Ordering::Relaxed) {
+            0 => false,
+            mark => self.nanos(now) < mark,
+        };
+        if is_before(&self.until) {
             return None;
         }
-        let is_timed = self.timed.load(Ordering::Relaxed) != 0;
+        // The nanosecond in which it begins is nobody's choice.
+        let is_timed = is_before(&self.timed_until) && self.nanos(now).is_multiple_of(ONE_OF);
         Some(Hold { began: now, busy: is_timed.then(busy) })
     }
 
@@ -111,20 +117,12 @@ impl Trust {
     }
 
     fn let_go_at(&self, hold: &Hold, now: Instant) -> Option<TooLong> {
-        let too_long = hold.end(now);
-        match too_long {
-            Some(TooLong::Busy) => self.strike(now),
-            Some(TooLong::Idle | TooLong::Untimed) => {}
-            None if hold.busy.is_some() => {
-                let timed = self.timed.load(Ordering::Relaxed);
-                self.timed.store(timed.saturating_sub(1), Ordering::Relaxed);
-            }
-            None => {}
+        let too_long = hold.end(now)?;
+        if too_long == TooLong::Busy {
+            self.strike(now);
         }
-        if too_long.is_some() {
-            self.timed.store(TIMED, Ordering::Relaxed);
-        }
-        too_long
+        self.timed_until.store(self.nanos(now + TIMED), Ordering::Relaxed);
+        Some(too_long)
     }
 
     /// Notes that a read has kept its thread busy for too long.
@@ -193,17 +191,18 @@ mod tests {
     }
 
     #[test]
-    fn after_one_that_was_long_only_a_few_are_timed() {
+    fn after_one_that_was_long_some_are_timed_for_a_while() {
         let begin = Instant::now();
         let trust = Trust::new(begin);
-        let is_timed = || {
-            let hold = trust.hold(begin).unwrap();
-            assert_eq!(trust.let_go_at(&hold, begin), None);
-            hold.busy.is_some()
+        let timed = |from: Instant| {
+            let at = |n| from + Duration::from_nanos(n);
+            (0..100).filter(|n| trust.hold(at(*n)).unwrap().busy.is_some()).count()
         };
-        assert!(!is_timed());
-        trust.let_go_at(&trust.hold(begin).unwrap(), begin + 2 * HOLD_MAX);
-        assert_eq!((0..100).filter(|_| is_timed()).count(), usize::from(TIMED));
+        assert_eq!(timed(begin), 0);
+        let end = begin + 2 * HOLD_MAX;
+        trust.let_go_at(&trust.hold(begin).unwrap(), end);
+        assert_eq!(timed(end), 25);
+        assert_eq!(timed(end + TIMED), 0);
     }
 
     #[test]

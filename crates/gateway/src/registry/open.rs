@@ -319,6 +319,8 @@ impl Registry {
                 pace(asker, &book.all()).await?;
                 open_or_create(&**engine, spec, Presence::Absent).await?
             }
+            Err(OpenError::NotFound) if dynamic == Dynamic::Create => return Err(OpenError::MayNotCreate),
+            Err(OpenError::NotFound) => return Err(OpenError::CreationNotAllowed),
             opened => opened?,
         };
         let parts = self.shared.parts.tenant(database);
