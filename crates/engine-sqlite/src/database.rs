@@ -243,6 +243,9 @@ impl SqliteDatabase {
         let config = copier.config().clone();
         let quota = Arc::new(Quota::default());
         let opened = Box::new(Handle::open(&source, &config, &quota)?);
+        if let Source::File { place, .. } = &source {
+            kept.reuse(place);
+        }
         let (anchor, idle) =
             if source.is_exclusive() { (Some(opened), Vec::new()) } else { (None, vec![opened]) };
         let turns = Turns::new(config.writers_waiting);

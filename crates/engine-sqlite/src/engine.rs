@@ -178,7 +178,7 @@ impl Engine for SqliteEngine {
     fn clear_leftovers(&self, age: Duration) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             let clearing = self.on_executor(move |inner| {
-                inner.kept.clear(age, &inner.occupancy);
+                inner.kept.clear(age, inner.copier.config(), &inner.occupancy);
                 Ok(())
             });
             // It is done later then.
@@ -254,21 +254,17 @@ impl Engine for SqliteEngine {
 
 impl Inner {
     fn open(&self, path: &str) -> Result<SqliteDatabase, EngineError> {
-        let (source, (occupant, place)) = match path {
+        let (source, occupant) = match path {
             "" => return Err(EngineError::NoSuchDatabase),
-            MEMORY => (self.memory(), (None, None)),
+            MEMORY => (self.memory(), None),
             path => {
                 let place: Place = self.files.place(path)?;
                 let (source, identity) = Source::file(place.clone())?;
-                (source, (Some(self.occupancy.enter(&place, identity)?), Some(place)))
+                (source, Some(self.occupancy.enter(&place, identity)?))
             }
         };
         let party = self.executor.party();
-        let opened = SqliteDatabase::open(source, party, self.copier.clone(), (occupant, self.kept.clone()))?;
-        if let Some(place) = place {
-            self.kept.reuse(&place);
-        }
-        Ok(opened)
+        SqliteDatabase::open(source, party, self.copier.clone(), (occupant, self.kept.clone()))
     }
 
     fn destroy(&self, path: &str) -> Result<(), EngineError> {

@@ -121,33 +121,11 @@ fn bytes(arguments: &Arguments) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::database::SqliteDatabase;
-    use crate::{Config, Executor, ExecutorConfig, SqliteEngine};
+    use crate::house::House;
     use rowhouse_engine::conformance::{query, run, unlimited};
-    use rowhouse_engine::{Connection, Engine, SessionState};
+    use rowhouse_engine::{Connection, SessionState};
     use rowhouse_types::ValueRef;
     use std::time::Duration;
-    use tempfile::TempDir;
-
-    struct House {
-        engine: SqliteEngine,
-        directory: TempDir,
-    }
-
-    impl House {
-        fn new() -> Self {
-            let directory = tempfile::tempdir().unwrap();
-            let config = Config { data_directory: Some(directory.path().to_owned()), ..Config::default() };
-            let engine = SqliteEngine::new(config, Executor::new(ExecutorConfig::default())).unwrap();
-            Self { engine, directory }
-        }
-
-        async fn open(&self, name: &str) -> SqliteDatabase {
-            let at = self.engine.locate(&name.parse().unwrap());
-            self.engine.create(&at).await.unwrap();
-            self.engine.open_here(&at.0).unwrap()
-        }
-    }
 
     fn find(n: i64) -> Request {
         Request::execute_with("SELECT n, s FROM t WHERE n <= ?1", vec![Value::Integer(n)])
@@ -191,7 +169,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_short_is_run_in_place_and_tells_all_the_same() {
-        let house = House::new();
+        let house = House::new(0);
         let database = house.open("tenant").await;
         let mut session = database.session();
         filled(&mut session, 10).await;
@@ -208,7 +186,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_runs_over_is_run_again_elsewhere() {
-        let house = House::new();
+        let house = House::new(0);
         let database = house.open("tenant").await;
         let mut session = database.session();
         filled(&mut session, 20_000).await;
@@ -228,7 +206,7 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_that_may_write_or_take_long_is_run_in_place() {
-        let house = House::new();
+        let house = House::new(0);
         let database = house.open("tenant").await;
         let mut session = database.session();
         filled(&mut session, 3).await;
@@ -254,7 +232,7 @@ mod tests {
 
     #[tokio::test]
     async fn long_arguments_are_not_gone_through_in_place() {
-        let house = House::new();
+        let house = House::new(0);
         let database = house.open("tenant").await;
         let mut session = database.session();
         let length = |bytes| {
@@ -271,7 +249,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_transaction_reads_what_it_wrote_in_place() {
-        let house = House::new();
+        let house = House::new(0);
         let database = house.open("tenant").await;
         let (mut session, mut other) = (database.session(), database.session());
         filled(&mut session, 1).await;
@@ -286,7 +264,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_changed_schema_is_seen_in_place() {
-        let house = House::new();
+        let house = House::new(0);
         let database = house.open("tenant").await;
         let (mut session, mut other) = (database.session(), database.session());
         filled(&mut session, 1).await;
@@ -301,7 +279,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_limit_and_a_deadline_hold_in_place() {
-        let house = House::new();
+        let house = House::new(0);
         let database = house.open("tenant").await;
         let mut session = database.session();
         filled(&mut session, 9).await;
@@ -317,7 +295,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_replaced_is_not_read_in_place() {
-        let house = House::new();
+        let house = House::new(0);
         let database = house.open("tenant").await;
         let mut session = database.session();
         filled(&mut session, 1).await;
@@ -333,7 +311,7 @@ mod tests {
 
     #[tokio::test]
     async fn memory_is_read_in_place_when_nobody_has_the_turn() {
-        let house = House::new();
+        let house = House::new(0);
         let database = house.engine.open_here(":memory:").unwrap();
         let (mut session, mut other) = (database.session(), database.session());
         filled(&mut session, 2).await;
@@ -348,7 +326,7 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_waits_in_place_while_the_log_is_shortened() {
-        let house = House::new();
+        let house = House::new(0);
         let database = house.open("tenant").await;
         let mut session = database.session();
         filled(&mut session, 1).await;

@@ -1,15 +1,17 @@
 //! The empty logs of databases that were closed a moment ago.
 //!
-//! To make and to remove the two files that SQLite has beside an open database costs as much as all else that
-//! opening and closing it takes. So a database that is closed leaves them, empty, for a while: one that is used
+//! To make and to remove the two files that SQLite has beside an open database is a good part of what opening
+//! and closing it costs. So a database that is closed leaves them, empty, for a while: one that is used
 //! again and again finds them there. They hold nothing; whoever finds them after a crash is not misled.
 //!
 //! Invariant: never more than `most`. Where there is no room for another, a database is closed with nothing left
 //! beside it.
+use crate::config::Config;
+use crate::copying::open;
+use crate::errors::translate;
 use crate::files::{Identity, Place};
-use crate::hardening::harden_for_house;
 use crate::occupancy::Occupancy;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -65,9 +67,9 @@ impl Kept {
     }
 
     /// Removes what was left for as long as that, unless it is in use. Blocks.
-    pub(crate) fn clear(&self, age: Duration, occupancy: &Occupancy) {
+    pub(crate) fn clear(&self, age: Duration, config: &Config, occupancy: &Occupancy) {
         while let Some(log) = self.take_older(age) {
-            log.clear(occupancy);
+            log.clear(config, occupancy);
         }
     }
 
@@ -106,25 +108,23 @@ impl State {
 
 impl Log {
     /// Lets SQLite remove it, which knows whether others use it: as the last to close its database.
-    fn clear(self, occupancy: &Occupancy) {
+    fn clear(self, config: &Config, occupancy: &Occupancy) {
         // Somebody else is at that path now: what is beside it is theirs.
         let Ok(_visiting) = occupancy.visit(&self.place, self.identity) else { return };
         if self.place.verify(self.identity).is_err() {
             return;
         }
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX
-            | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-        let cleared = Connection::open_with_flags(self.place.path(), flags).and_then(|connection| {
+        let close = |connection: Connection| {
             // Whoever locks it will remove it.
             connection.busy_timeout(Duration::ZERO)?;
-            harden_for_house(&connection)?;
             // Only who has read the database has its log open; and it is not opened where the file itself
             // does not say that there is one, but was used only because there was one.
             connection.query_row("PRAGMA main.journal_mode=WAL", [], |_| Ok(()))?;
             connection.query_row("PRAGMA main.schema_version", [], |_| Ok(()))?;
             connection.close().map_err(|(_, error)| error)
-        });
+        };
+        let cleared = open(self.place.path(), config)
+            .and_then(|connection| close(connection).map_err(|error| translate(&error)));
         if let Err(error) = cleared {
             tracing::debug!(%error, "an empty log could not be removed");
         }
@@ -134,32 +134,14 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Config, Executor, ExecutorConfig, SqliteEngine};
+    use crate::house::House;
     use rowhouse_engine::conformance::query;
     use rowhouse_engine::{Database, Engine};
-    use tempfile::TempDir;
-
-    struct House {
-        engine: SqliteEngine,
-        directory: TempDir,
-    }
 
     impl House {
-        fn new(kept_logs: usize) -> Self {
-            let directory = tempfile::tempdir().unwrap();
-            let data_directory = Some(directory.path().to_owned());
-            let config = Config { data_directory, kept_logs, ..Config::default() };
-            let engine = SqliteEngine::new(config, Executor::new(ExecutorConfig::default())).unwrap();
-            Self { engine, directory }
-        }
-
         /// Opens it, writes a row and closes it.
         async fn use_once(&self, name: &str) {
-            let at = self.engine.locate(&name.parse().unwrap());
-            if !std::path::Path::new(&at.0).exists() {
-                self.engine.create(&at).await.unwrap();
-            }
-            let database = self.engine.open_here(&at.0).unwrap();
+            let database = self.open(name).await;
             let mut session = database.session();
             query(&mut session, "CREATE TABLE IF NOT EXISTS t (n)").await;
             query(&mut session, "INSERT INTO t VALUES (1)").await;
@@ -167,7 +149,7 @@ mod tests {
             database.close().await.unwrap();
         }
 
-        /// The files there are, with what they hold of whole KiB; of the index, which holds nothing, none.
+        /// The names of the files there are.
         fn files(&self) -> Vec<String> {
             let entries = self.directory.path().read_dir().unwrap();
             let mut names: Vec<_> =
@@ -230,8 +212,7 @@ mod tests {
     async fn what_is_open_again_is_not_cleared() {
         let house = House::new(2);
         house.use_once("a").await;
-        let at = house.engine.locate(&"a".parse().unwrap());
-        let database = house.engine.open_here(&at.0).unwrap();
+        let database = house.open("a").await;
         query(&mut database.session(), "INSERT INTO t VALUES (2)").await;
         house.engine.clear_leftovers(Duration::ZERO).await;
         assert_eq!(house.files().len(), 3);

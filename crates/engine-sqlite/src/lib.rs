@@ -30,6 +30,8 @@ pub mod fuzzing;
 mod group;
 mod handle;
 mod hardening;
+#[cfg(test)]
+mod house;
 mod in_place;
 mod job;
 mod kept;
