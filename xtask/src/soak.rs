@@ -20,13 +20,12 @@ const FUZZ_SECONDS: u32 = 600;
 ///
 /// When a tool is missing, a test fails or a fuzz target finds something.
 pub(crate) fn run() -> Result<()> {
-    let clients = test::clients()?;
+    let needs = test::Needs::ready()?;
     test::loom(Some(LOOM_PREEMPTIONS))?;
     let mut properties = test::nextest("soak")?;
-    properties.envs(clients.clone()).env("PROPTEST_CASES", PROPTEST_CASES);
-    run::run(&mut properties)?;
+    run::run(needs.tell(&mut properties).env("PROPTEST_CASES", PROPTEST_CASES))?;
     let mut soaks = test::nextest("soak")?;
     soaks.args(["--filterset", "test(soak)", "--no-tests", "pass"]);
-    run::run(soaks.envs(clients).env("ROWHOUSE_SOAK", "1"))?;
+    run::run(needs.tell(&mut soaks).env("ROWHOUSE_SOAK", "1"))?;
     fuzz::run(&fuzz::Args { target: None, seconds: FUZZ_SECONDS })
 }

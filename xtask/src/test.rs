@@ -6,9 +6,11 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::Result;
 
+use crate::postgres::Cluster;
 use crate::{libsql, node, run, venv};
 
 /// The tests of the binary that run with each database in a process of its own too: where it matters in
@@ -27,41 +29,57 @@ pub(crate) struct Args {
     nextest: Vec<OsString>,
 }
 
+/// What tests need beside themselves, for as long as this is kept.
+pub(crate) struct Needs {
+    clients: [(&'static str, PathBuf); 3],
+    cluster: Cluster,
+}
+
 /// Runs the tests.
 ///
 /// # Errors
 ///
 /// When a tool is missing or a test fails.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let clients = clients()?;
+    let needs = Needs::ready()?;
     // The same features and profiles as nextest's own build, so that nothing is built twice.
     run::run(&mut run::cargo(&["build", "--workspace", "--bins", "--tests", "--features", "xtask/bench"]))?;
     if !args.fast {
         let mut doc = run::cargo(&["test", "--doc", "--workspace", "--features", "xtask/bench"]);
-        run::run(doc.envs(clients.clone()))?;
+        run::run(needs.tell(&mut doc))?;
         loom(None)?;
     }
     let profile = if run::in_ci() { "ci" } else { "default" };
     if args.nextest.is_empty() {
         let mut isolated = nextest(profile)?;
         isolated.args(["--filterset", ISOLATED]).env("ROWHOUSE_TEST_ISOLATION", "process");
-        run::run(isolated.envs(clients.clone()))?;
+        run::run(needs.tell(&mut isolated))?;
     }
     let mut nextest = nextest(profile)?;
-    run::run(nextest.args(&args.nextest).envs(clients))
+    run::run(needs.tell(nextest.args(&args.nextest)))
 }
 
-/// Sets up the real clients, and returns how the tests find them.
-///
-/// # Errors
-///
-/// When one of them cannot be installed or built.
-pub(crate) fn clients() -> Result<[(&'static str, PathBuf); 3]> {
-    Ok([
-        ("ROWHOUSE_TEST_PYTHON", venv::ready()?),
-        ("ROWHOUSE_TEST_NODE", node::ready()?),
-        ("ROWHOUSE_TEST_LIBSQL", libsql::ready()?),
-    ])
+// === impl Needs ===
+
+impl Needs {
+    /// Sets up the real clients, and starts the server.
+    ///
+    /// # Errors
+    ///
+    /// When one of them cannot be installed, built or started.
+    pub(crate) fn ready() -> Result<Self> {
+        let clients = [
+            ("ROWHOUSE_TEST_PYTHON", venv::ready()?),
+            ("ROWHOUSE_TEST_NODE", node::ready()?),
+            ("ROWHOUSE_TEST_LIBSQL", libsql::ready()?),
+        ];
+        Ok(Self { clients, cluster: Cluster::start()? })
+    }
+
+    /// Tells the tests that the command runs how they find them.
+    pub(crate) fn tell<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command.envs(self.clients.clone()).envs([self.cluster.variable()])
+    }
 }
 
 /// Prepares a nextest run of the whole workspace, the benches' own tests included.
@@ -69,7 +87,7 @@ pub(crate) fn clients() -> Result<[(&'static str, PathBuf); 3]> {
 /// # Errors
 ///
 /// When nextest is not installed.
-pub(crate) fn nextest(profile: &str) -> Result<std::process::Command> {
+pub(crate) fn nextest(profile: &str) -> Result<Command> {
     anyhow::ensure!(
         run::succeeds(&mut run::cargo(&["nextest", "--version"])),
         "cargo-nextest is not installed: run `cargo install --locked cargo-nextest`"
