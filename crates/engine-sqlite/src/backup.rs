@@ -82,7 +82,7 @@ impl Copier {
             let to = files.place(&to)?;
             // The database counts as open meanwhile: no other path may lead to it.
             let _occupant = match &source {
-                Source::File { place, identity } => Some(occupancy.visit(place, *identity)?),
+                Source::File { place, identity, .. } => Some(occupancy.visit(place, *identity)?),
                 Source::Memory { .. } => None,
             };
             to.make()?;

@@ -435,7 +435,7 @@ fn settle(shared: &Shared, mut idle: Boxed, anchor: Option<Box<Handle>>) -> Resu
     if config.access == Access::ReadOnly {
         return last.map_or(Ok(()), |handle| handle.close());
     }
-    let Source::File { place, identity } = source else {
+    let Source::File { place, identity, .. } = source else {
         last.map_or(Ok(()), |handle| handle.close())?;
         return anchor.map_or(Ok(()), |handle| handle.close());
     };

@@ -14,6 +14,7 @@ use rowhouse_engine::{
     Claim, Claimant, Course, Database, Engine, EngineError, Location, Presence, Restoration, Stamp,
 };
 use rowhouse_types::DatabaseName;
+use rowhouse_wal_locks::Keeper;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::Path;
@@ -37,6 +38,7 @@ struct Inner {
     copier: Copier,
     occupancy: Occupancy,
     kept: Kept,
+    locks: Keeper,
     /// Memory is named process-wide; engines of one process must not meet.
     memory_prefix: u64,
     memories: AtomicU64,
@@ -49,19 +51,20 @@ impl SqliteEngine {
     ///
     /// # Errors
     ///
-    /// When the data directory, or the one for temporary files, can neither be found nor be created.
+    /// When the data directory, or the one for temporary files, can neither be found nor be created, or there can be
+    /// no thread more.
     pub fn new(config: Config, executor: Executor) -> io::Result<Self> {
         let files = Files::new(config.data_directory.as_deref())?;
         if let Some(directory) = &config.temporary_directory {
             crate::hardening::put_temporaries_in(directory)?;
         }
         let memory_prefix = RandomState::new().hash_one("rowhouse");
-        let kept = Kept::new(config.kept_logs);
+        let (kept, locks) = (Kept::new(config.kept_logs), Keeper::start()?);
         let config = Arc::new(config);
         let (files, occupancy) = (Arc::new(files), Occupancy::default());
         let copier = Copier::new(files.clone(), config, occupancy.clone());
         let memories = AtomicU64::new(0);
-        let inner = Inner { executor, files, copier, occupancy, kept, memory_prefix, memories };
+        let inner = Inner { executor, files, copier, occupancy, kept, locks, memory_prefix, memories };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -260,7 +263,7 @@ impl Inner {
             path => {
                 let place: Place = self.files.place(path)?;
                 let (source, identity) = Source::file(place.clone())?;
-                (source, Some(self.occupancy.enter(&place, identity)?))
+                (source.keeping_locks(&self.locks), Some(self.occupancy.enter(&place, identity)?))
             }
         };
         let party = self.executor.party();

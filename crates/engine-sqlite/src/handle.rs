@@ -13,6 +13,7 @@ use crate::quota::{Noted, Quota, is_full_disk};
 use crate::turn::Turn;
 use crate::watch::Watch;
 use rowhouse_engine::{Column, EngineError, Options, SessionState, SqlPolicy};
+use rowhouse_wal_locks::{Family, Keeper};
 use rusqlite::config::DbConfig;
 use rusqlite::{FileControl, OpenFlags, Statement, TransactionState};
 use std::cell::{Cell, RefCell};
@@ -23,8 +24,9 @@ use std::time::Instant;
 /// Where a database's pages are, for those who open connections to it.
 #[derive(Clone, Debug)]
 pub(crate) enum Source {
-    /// A file, and which one it was when the database was opened.
-    File { place: Place, identity: Identity },
+    /// A file, and which one it was when the database was opened. Connections that are to read it again and again
+    /// are of the family.
+    File { place: Place, identity: Identity, family: Option<Family> },
     /// A block of memory of this name, shared by the connections that use the name.
     Memory { name: String },
 }
@@ -76,20 +78,32 @@ impl Source {
     pub(crate) fn verify(&self) -> Result<(), EngineError> {
         match self {
             Self::Memory { .. } => Ok(()),
-            Self::File { place, identity } => place.verify(*identity),
+            Self::File { place, identity, .. } => place.verify(*identity),
         }
+    }
+
+    /// The same, for many connections of this process: they keep the locks under which they read for a moment.
+    pub(crate) fn keeping_locks(mut self, keeper: &Keeper) -> Self {
+        if let Self::File { family, .. } = &mut self {
+            *family = Some(Family::new(keeper));
+        }
+        self
     }
 
     fn connect(&self, access: Access) -> rusqlite::Result<rusqlite::Connection> {
         let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX;
         match self {
-            Self::File { place, .. } => {
+            Self::File { place, family, .. } => {
                 let access = match access {
                     Access::ReadWrite => OpenFlags::SQLITE_OPEN_READ_WRITE,
                     Access::ReadOnly => OpenFlags::SQLITE_OPEN_READ_ONLY,
                 };
                 let flags = flags | access | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-                rusqlite::Connection::open_with_flags(place.path(), flags)
+                let connection = rusqlite::Connection::open_with_flags(place.path(), flags)?;
+                if let Some(family) = family {
+                    family.join(&connection);
+                }
+                Ok(connection)
             }
             Self::Memory { name } => {
                 let flags = flags | OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
@@ -402,6 +416,6 @@ impl Source {
         if place.path().to_str().is_none() {
             return Err(storage(std::io::Error::from(std::io::ErrorKind::InvalidInput)));
         }
-        Ok((Self::File { place, identity }, identity))
+        Ok((Self::File { place, identity, family: None }, identity))
     }
 }

@@ -40,6 +40,8 @@ const TABLE: &[(&str, Place)] = &[
     ("rowhouse-sync", Place::Floor(0)),
     ("rowhouse-engine", Place::Floor(1)),
     ("rowhouse-wire", Place::Floor(1)),
+    // The one place where SQLite's interface to files is met in its own language.
+    ("rowhouse-wal-locks", Place::Floor(1)),
     ("rowhouse-engine-sqlite", Place::Floor(2)),
     ("rowhouse-engine-postgres", Place::Floor(2)),
     ("rowhouse-engine-worker", Place::Floor(2)),
