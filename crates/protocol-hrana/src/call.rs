@@ -5,10 +5,10 @@ use crate::error::Fault;
 use crate::intake;
 use crate::line::{Busy, Line};
 use crate::room::Room;
+use crate::sent::Sent;
 use crate::shared::Shared;
 use http::Response;
 use http::request::Parts;
-use hyper::body::Incoming;
 use rowhouse_access::{AuthError, Credentials, Identity, Scope};
 use rowhouse_engine::SqlPolicy;
 use rowhouse_gateway::{Client, Gateway, Rights};
@@ -105,7 +105,7 @@ impl Call {
     /// until it is done with.
     pub(crate) async fn read<T: Send + 'static, E: Into<Fault> + Send + 'static>(
         &self,
-        body: Incoming,
+        body: Sent,
         decode: impl FnOnce(&[u8]) -> Result<T, E> + Send + 'static,
     ) -> Result<(T, Room), Fault> {
         let received = intake::whole(body, &self.shared, &self.head.headers).await?;

@@ -7,18 +7,18 @@ use crate::endpoint::{Endpoint, is_probe, wants_socket};
 use crate::error::{Fault, Form};
 use crate::gate;
 use crate::line::Line;
+use crate::sent::Sent;
 use crate::shared::Shared;
 use crate::{hrana, live, page, query, socket};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, header};
-use hyper::body::Incoming;
 use rowhouse_access::{AuthError, Credentials, Identity, Scope};
 use rowhouse_gateway::routing::{Facts, RouteError, Said};
 use rowhouse_types::{ErrorCode, Target};
 use std::sync::Arc;
 
 /// Answers one request.
-pub(crate) async fn answer(shared: Arc<Shared>, line: Arc<Line>, request: Request<Incoming>) -> Answer {
+pub(crate) async fn answer(shared: Arc<Shared>, line: Arc<Line>, request: Request<Sent>) -> Answer {
     let (counters, from) = (shared.context.counters.clone(), line.from);
     let (by, answer) = respond(shared, line, request).await;
     let status = answer.status();
@@ -27,7 +27,7 @@ pub(crate) async fn answer(shared: Arc<Shared>, line: Arc<Line>, request: Reques
     answer
 }
 
-async fn respond(shared: Arc<Shared>, line: Arc<Line>, request: Request<Incoming>) -> (By, Answer) {
+async fn respond(shared: Arc<Shared>, line: Arc<Line>, request: Request<Sent>) -> (By, Answer) {
     let (head, body) = request.into_parts();
     if let Err(fault) = line.enter(&shared.context.clients).await {
         return (By::None, fault.response(Form::of(&head)));
@@ -108,7 +108,7 @@ async fn admitted(shared: Arc<Shared>, line: Arc<Line>, head: Parts) -> Result<(
     Ok((call, endpoint))
 }
 
-async fn asked(call: Call, endpoint: Endpoint, body: Incoming) -> Answer {
+async fn asked(call: Call, endpoint: Endpoint, body: Sent) -> Answer {
     let busy = call.busy();
     let answer = match endpoint {
         Endpoint::Hrana => hrana::serve(call, body).await,

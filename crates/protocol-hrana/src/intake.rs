@@ -2,14 +2,16 @@
 use crate::aside::aside;
 use crate::error::Fault;
 use crate::room::{Room, Rooms};
+use crate::sent::Sent;
 use crate::shared::Shared;
 use bytes::{Bytes, BytesMut};
 use flate2::write::GzDecoder;
 use http::{HeaderMap, StatusCode, header};
 use http_body_util::BodyExt as _;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Body as _;
 use rowhouse_types::ErrorCode;
 use std::io::{self, Write};
+use std::mem;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
@@ -46,16 +48,18 @@ impl Received {
 }
 
 /// Reads a body to its end.
-pub(crate) async fn whole(
-    mut body: Incoming,
-    shared: &Shared,
-    headers: &HeaderMap,
-) -> Result<Received, Fault> {
+pub(crate) async fn whole(mut body: Sent, shared: &Shared, headers: &HeaderMap) -> Result<Received, Fault> {
     let most = shared.context.settings.max_request_bytes;
     let is_packed = is_packed(headers)?;
     let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if most < declared {
         return Err(too_large(most));
+    }
+    if let Sent::Whole(bytes) = &mut body
+        && !is_packed
+    {
+        let bytes = mem::take(bytes);
+        return Ok(Received { room: shared.rooms.take(bytes.len())?, bytes });
     }
     let fits = shared.rooms.check(declared);
     // Who asks first whether to send it is told before it comes.
@@ -96,7 +100,7 @@ fn is_packed(headers: &HeaderMap) -> Result<bool, Fault> {
 }
 
 /// All there is of a body, as it comes.
-async fn all(body: &mut Incoming, shared: &Shared) -> Result<Received, Fault> {
+async fn all(body: &mut Sent, shared: &Shared) -> Result<Received, Fault> {
     let most = shared.context.settings.max_request_bytes;
     let Some(first) = next(body).await? else { return Ok(Received::default()) };
     if most < first.len() {
@@ -122,7 +126,7 @@ async fn all(body: &mut Incoming, shared: &Shared) -> Result<Received, Fault> {
 }
 
 /// Reads what is left of a body, of so many bytes at most, for nothing; whether that was all of it.
-async fn discard(body: &mut Incoming, most: usize) -> bool {
+async fn discard(body: &mut Sent, most: usize) -> bool {
     let mut left = most;
     loop {
         match next(body).await {
@@ -184,7 +188,7 @@ fn unpackable(error: io::Error) -> Fault {
 }
 
 /// The next bytes, if there are any.
-async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Fault> {
+async fn next(body: &mut Sent) -> Result<Option<Bytes>, Fault> {
     while let Some(frame) = body.frame().await {
         let frame = frame
             .map_err(|_cut| Fault::new(ErrorCode::MalformedRequest, "the body of the request was cut off"))?;

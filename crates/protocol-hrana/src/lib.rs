@@ -8,8 +8,9 @@
 //! | --- | --- |
 //! | `listener`, `connection`, `requests`, `line` | the socket; one connection, its requests, and what is known of it |
 //! | `shared`, `counters` | what all connections are served with, and what was answered |
+//! | `plain/`, `prefixed` | plain requests, which are almost all; the rest is another server's |
 //! | `dispatch`, `gate`, `endpoint`, `call` | from a request's head to who answers it |
-//! | `intake`, `body`, `error`, `page` | a request's body; an answer's; what went wrong; what needs no database |
+//! | `sent`, `intake`, `body`, `error`, `page` | a request's body; an answer's; what went wrong; what needs no database |
 //! | `room`, `aside` | what long requests take together; where they are decoded |
 //! | `seldom` | what seldom happens to a connection, apart from what often does |
 //! | `stream/` | what a stream of Hrana's does, whatever it is spoken over |
@@ -34,10 +35,13 @@ mod listener;
 mod live;
 mod page;
 mod patient;
+mod plain;
+mod prefixed;
 mod query;
 mod requests;
 mod room;
 mod seldom;
+mod sent;
 mod shared;
 mod socket;
 mod stream;

@@ -66,6 +66,11 @@ impl Requests {
         (taking, None)
     }
 
+    /// Whether none is under way over HTTP/1.
+    pub(crate) fn rest(&self) -> bool {
+        self.rest.since().is_some()
+    }
+
     /// Does the connection's work, unless its client took nothing of an answer for too long; `None` then.
     pub(crate) async fn watch<W: Future>(&self, work: W) -> Option<W::Output> {
         self.taking.watch(work, self.patience).await

@@ -7,11 +7,11 @@ use super::pipeline::leave;
 use super::streams::{Kept, Lodging, Streams};
 use crate::body::{Body, Broken};
 use crate::call::{Answer, Call};
+use crate::sent::Sent;
 use crate::shared::Shared;
 use crate::stream::{self, Asker, Cursor, Fail, Keep, Texts};
 use bytes::Bytes;
 use futures::StreamExt;
-use hyper::body::Incoming;
 use rowhouse_wire::hrana::{Batch, CursorRequest, CursorWriter, Encoding, Sql, decode_cursor};
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ enum Baton {
 /// # Errors
 ///
 /// When it failed as a whole: the stream is closed then.
-pub(super) async fn answer(call: Call, body: Incoming, encoding: Encoding) -> Result<Answer, Fail> {
+pub(super) async fn answer(call: Call, body: Sent, encoding: Encoding) -> Result<Answer, Fail> {
     let (request, room) = call.read(body, move |body| decode_cursor(body, encoding)).await?;
     let CursorRequest { baton, batch } = request;
     let asker = Arc::new(Asker::of(&call));

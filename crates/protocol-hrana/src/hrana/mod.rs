@@ -16,9 +16,9 @@ pub(crate) use streams::Streams;
 use crate::body::Body;
 use crate::call::{Answer, Call};
 use crate::error::{Fault, Form};
+use crate::sent::Sent;
 use crate::stream::Fail;
 use http::{HeaderValue, Method, Response, header};
-use hyper::body::Incoming;
 use rowhouse_wire::hrana::{Encoding, failure};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -26,7 +26,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const PROTOBUF: HeaderValue = HeaderValue::from_static("application/x-protobuf");
 
 /// Answers a call.
-pub(crate) async fn serve(call: Call, body: Incoming) -> Answer {
+pub(crate) async fn serve(call: Call, body: Sent) -> Answer {
     let (allowed, is_allowed) = match call.rest().trim_end_matches('/') {
         "/v2" | "/v3" | "/v3-protobuf" => ("GET", matches!(call.head.method, Method::GET | Method::HEAD)),
         _ => ("POST", call.head.method == Method::POST),

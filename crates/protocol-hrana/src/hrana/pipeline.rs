@@ -5,8 +5,8 @@
 use super::streams::{Kept, Lodging, Streams};
 use crate::body::Body;
 use crate::call::{Answer, Call};
+use crate::sent::Sent;
 use crate::stream::{Asker, Fail, Keep, Stream, Texts, perform};
-use hyper::body::Incoming;
 use rowhouse_wire::hrana::{
     Done, Encoding, PipelineRequest, PipelineWriter, StreamRequest, Work, decode_pipeline,
 };
@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// # Errors
 ///
 /// When it failed as a whole: the stream is closed then.
-pub(super) async fn answer(call: Call, body: Incoming, encoding: Encoding) -> Result<Answer, Fail> {
+pub(super) async fn answer(call: Call, body: Sent, encoding: Encoding) -> Result<Answer, Fail> {
     let (pipeline, _room) = call.read(body, move |body| decode_pipeline(body, encoding)).await?;
     let PipelineRequest { baton, requests } = pipeline;
     let asker = Arc::new(Asker::of(&call));

@@ -17,12 +17,12 @@ mod source;
 use crate::call::{Answer, Call};
 use crate::endpoint::wants_socket;
 use crate::error::{Fault, Form};
+use crate::sent::Sent;
 use http::Method;
-use hyper::body::Incoming;
 use source::Source;
 
 /// Answers a call.
-pub(crate) async fn serve(call: Call, _body: Incoming) -> Answer {
+pub(crate) async fn serve(call: Call, _body: Sent) -> Answer {
     let answered = if wants_socket(&call.head) { socket::answer(call).await } else { events(call).await };
     answered.unwrap_or_else(|fault| fault.response(Form::Plain))
 }

@@ -9,9 +9,9 @@ mod run;
 use crate::body::{Body, Broken};
 use crate::call::{Answer, Call};
 use crate::error::{Fault, Form};
+use crate::sent::Sent;
 use futures::{StreamExt, stream};
 use http::{HeaderMap, HeaderValue, Method, Response, header};
-use hyper::body::Incoming;
 use parts::{Part, Parts};
 use rowhouse_access::Scope;
 use rowhouse_types::ErrorCode;
@@ -21,14 +21,14 @@ use rowhouse_wire::query::{Format, QueryRequest};
 const SQL: &str = "application/sql";
 
 /// Answers a call.
-pub(crate) async fn serve(call: Call, body: Incoming) -> Answer {
+pub(crate) async fn serve(call: Call, body: Sent) -> Answer {
     match answer(call, body).await {
         Ok(answer) => answer,
         Err(fault) => fault.response(Form::Plain),
     }
 }
 
-async fn answer(call: Call, body: Incoming) -> Result<Answer, Fault> {
+async fn answer(call: Call, body: Sent) -> Result<Answer, Fault> {
     if call.head.method != Method::POST {
         return Err(Fault::wrong_method("POST"));
     }

@@ -23,9 +23,9 @@ mod upgrade;
 use crate::call::{Answer, Call};
 use crate::error::{Fault, Form};
 use crate::seldom::until_ended;
+use crate::sent::Sent;
 use connection::Connection;
 use http::{StatusCode, header};
-use hyper::body::Incoming;
 use rowhouse_types::ErrorCode;
 use rowhouse_wire::hrana::Encoding;
 pub(crate) use upgrade::Upgrade;
@@ -42,7 +42,7 @@ const SUBPROTOCOLS: [Subprotocol; 4] = [
 
 /// Answers a call.
 #[expect(clippy::unused_async, reason = "as every endpoint")]
-pub(crate) async fn serve(mut call: Call, _body: Incoming) -> Answer {
+pub(crate) async fn serve(mut call: Call, _body: Sent) -> Answer {
     let begun = Upgrade::begin(&mut call.head).and_then(|upgrade| Ok((upgrade, choose(&call)?)));
     let (upgrade, (name, encoding)) = match begun {
         Ok(begun) => begun,
