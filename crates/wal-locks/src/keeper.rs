@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 /// For how long a lock is kept at most, uses included but for the last.
-pub const WINDOW: Duration = Duration::from_millis(100);
+pub const WINDOW: Duration = Duration::from_millis(200);
 
 /// For how long after that none is kept.
 pub const BREATH: Duration = Duration::from_millis(5);

@@ -6,6 +6,9 @@
 //! two threads that read one database wait for each other there. A connection that has joined a
 //! [`Family`] keeps its lock instead: the next read finds it held.
 //!
+//! Where nothing is in the log, each read also asks for the file's length. While the lock is held that cannot change, so it is
+//! asked for once.
+//!
 //! To SQLite's protocol a kept lock is the lock of a reader that has not ended yet, which every part of it
 //! allows for. It takes a read's place only in what it keeps others from:
 //!

@@ -1,5 +1,6 @@
 //! The lock of one connection: used, kept or given up.
 use crate::family::Family;
+use crate::keeper::WINDOW;
 use crate::methods::Shm;
 use rusqlite::ffi::SQLITE_OK;
 use std::ops::Range;
@@ -10,8 +11,11 @@ use std::time::{Duration, Instant};
 /// who shorten the log, and of those who read it in after a crash.
 pub(crate) const READS: Range<i32> = 3..8;
 
+/// That of who reads no log, because all of it is in the file: while it is held nobody moves anything there.
+const NO_LOG: i32 = READS.start;
+
 /// A connection that has not read for so long is not likely to read soon, and keeps nothing.
-const OFTEN: Duration = Duration::from_millis(50);
+const OFTEN: Duration = WINDOW;
 
 /// The lock of one connection.
 #[derive(Debug)]
@@ -38,6 +42,8 @@ struct Held {
     /// In which window it was taken.
     window: u64,
     is_used: bool,
+    /// How long the file is since then, once that was asked for; of [`NO_LOG`] only.
+    length: Option<i64>,
 }
 
 // === impl Lock ===
@@ -63,7 +69,8 @@ impl Lock {
         }
         let taken = state.shm().take(slot);
         if taken == SQLITE_OK {
-            state.held = Some(Held { slot, window: self.family.keeper().window(), is_used: true });
+            state.held =
+                Some(Held { slot, window: self.family.keeper().window(), is_used: true, length: None });
         }
         taken
     }
@@ -88,6 +95,25 @@ impl Lock {
             self.family.keeper().remember(self.clone());
         }
         SQLITE_OK
+    }
+
+    /// How long the file is: `ask` tells, unless it has told and nobody can have changed it since. SQLite asks for each read
+    /// as long as nothing is in the log.
+    ///
+    /// # Errors
+    ///
+    /// What `ask` says, for SQLite.
+    pub(crate) fn length(&self, ask: impl FnOnce() -> Result<i64, i32>) -> Result<i64, i32> {
+        let mut state = self.state();
+        let mut held = state.held.as_mut().filter(|held| held.is_used && held.slot == NO_LOG);
+        if let Some(length) = held.as_ref().and_then(|held| held.length) {
+            return Ok(length);
+        }
+        let length = ask()?;
+        if let Some(held) = &mut held {
+            held.length = Some(length);
+        }
+        Ok(length)
     }
 
     /// Takes or gives back another lock, after the family has given up what it keeps of these: what SQLite would do.

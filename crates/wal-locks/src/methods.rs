@@ -1,5 +1,5 @@
 //! How SQLite is made to ask here: the file of a connection gets another table of methods, the copy of its own
-//! with four of them replaced.
+//! with five of them replaced.
 //!
 //! That is how SQLite's own layers are put above each other (<https://sqlite.org/vfs.html>, "shims"), but that the
 //! file is not wrapped: all other methods see the file that they know.
@@ -26,6 +26,7 @@ struct Methods {
     original: *const ffi::sqlite3_io_methods,
     close: unsafe extern "C" fn(*mut ffi::sqlite3_file) -> c_int,
     unmap: unsafe extern "C" fn(*mut ffi::sqlite3_file, c_int) -> c_int,
+    length: unsafe extern "C" fn(*mut ffi::sqlite3_file, *mut i64) -> c_int,
     lock: Arc<Lock>,
 }
 
@@ -63,13 +64,14 @@ pub(crate) fn install(connection: &Connection, family: &Family) -> Option<Arc<Lo
     }
     // SAFETY: the table of an open file is valid, and lives as long as the file.
     let mut table = unsafe { *original };
-    let (close, lock, unmap) = (table.xClose?, table.xShmLock?, table.xShmUnmap?);
+    let (close, lock, unmap, length) = (table.xClose?, table.xShmLock?, table.xShmUnmap?, table.xFileSize?);
     table.xClose = Some(on_close);
     table.xShmLock = Some(on_lock);
     table.xShmUnmap = Some(on_unmap);
     table.xShmBarrier = Some(on_barrier);
+    table.xFileSize = Some(on_length);
     let lock = Lock::new(family.clone(), Shm { file, lock });
-    let methods = Box::new(Methods { table, original, close, unmap, lock: lock.clone() });
+    let methods = Box::new(Methods { table, original, close, unmap, length, lock: lock.clone() });
     // SAFETY: as above; the new table lives until `on_close` puts the old one back.
     unsafe { (*file).pMethods = Box::into_raw(methods).cast() };
     Some(lock)
@@ -94,6 +96,27 @@ unsafe extern "C" fn on_lock(file: *mut ffi::sqlite3_file, slot: c_int, count: c
         TAKE_SHARED if READS.contains(&slot) => lock.take(slot),
         GIVE_BACK_SHARED if READS.contains(&slot) => lock.give_back(slot),
         _ => lock.other(slot..slot + count, flags, flags == TAKE_ALONE),
+    }
+}
+
+unsafe extern "C" fn on_length(file: *mut ffi::sqlite3_file, to: *mut i64) -> c_int {
+    // SAFETY: SQLite calls this through our table, with an open file.
+    let methods = unsafe { methods(file) };
+    let ask = || {
+        let mut length = 0;
+        // SAFETY: it is the method that the file had, and the number is there to be written.
+        match unsafe { (methods.length)(file, &raw mut length) } {
+            ffi::SQLITE_OK => Ok(length),
+            error => Err(error),
+        }
+    };
+    match methods.lock.length(ask) {
+        Ok(length) => {
+            // SAFETY: SQLite gives a place for the answer.
+            unsafe { *to = length };
+            ffi::SQLITE_OK
+        }
+        Err(error) => error,
     }
 }
 

@@ -175,6 +175,29 @@ fn a_connection_that_keeps_a_lock_is_closed_and_the_last_leaves_no_log() {
 }
 
 #[test]
+fn a_file_that_grows_while_its_log_is_empty_is_read_to_its_end() {
+    let site = Site::new();
+    let (reader, member, stranger) = (site.member(), site.member(), site.stranger());
+    let mut expected = 1;
+    for writer in [&member, &stranger].into_iter().cycle().take(20) {
+        read_often(&site, &reader);
+        // Some pages more, moved into the file, and the log is empty again.
+        writer
+            .execute_batch(
+                "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 2000) INSERT INTO t SELECT 1 FROM c",
+            )
+            .unwrap();
+        expected += 2000;
+        while !shorten(&member) {
+            std::thread::yield_now();
+        }
+        assert_eq!((sum(&reader), sum(&reader)), (expected, expected));
+        let pages: u32 = reader.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+        assert_eq!(4096 * u64::from(pages), fs::metadata(site.file()).unwrap().len());
+    }
+}
+
+#[test]
 fn memory_has_no_such_locks() {
     let memory = Connection::open_in_memory().unwrap();
     Family::new(&Keeper::start().unwrap()).join(&memory);
