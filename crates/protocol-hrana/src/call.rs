@@ -40,11 +40,6 @@ impl Call {
         &self.head.uri.path()[self.prefix..]
     }
 
-    /// The path that leads to the database, such as `/db/acme`; empty where another thing says which it is.
-    pub(crate) fn prefix(&self) -> &str {
-        &self.head.uri.path()[..self.prefix]
-    }
-
     /// The door to databases.
     pub(crate) fn gateway(&self) -> &Gateway {
         &self.shared.context.gateway

@@ -16,7 +16,6 @@
 //! | `stream/` | what a stream of Hrana's does, whatever it is spoken over |
 //! | `patient`, `taking`, `compress` | writing to a client that may not read, or take an answer; answers that are compressed |
 //! | `hrana/`, `socket/`, `query/`, `live/` | the endpoints |
-#![expect(dead_code, reason = "the endpoints use it, one after the other")]
 
 mod aside;
 mod body;

@@ -10,11 +10,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-/// What was read so far.
-#[derive(Debug)]
-pub(super) enum Next {
-    /// A request, taken out of what was read.
-    Request(Request<Sent>),
+/// What was read so far, where that is not a plain request.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Else {
     /// Not all of a head.
     Head,
     /// A head of a plain request, and not all of its body.
@@ -40,44 +38,38 @@ enum Says {
 }
 
 /// Takes a plain request out of what was read, if all of it is there.
-pub(super) fn next(read: &mut BytesMut) -> Next {
+pub(super) fn next(read: &mut BytesMut) -> Result<Request<Sent>, Else> {
     if read.is_empty() {
-        return Next::Head;
+        return Err(Else::Head);
     }
-    let plan = match plan(read) {
-        Ok(plan) => plan,
-        Err(next) => return next,
-    };
+    let plan = plan(read)?;
     if read.len() < plan.head + plan.body {
-        return Next::Body;
+        return Err(Else::Body);
     }
     // Taken apart without being copied.
     let whole = read.split_to(plan.head + plan.body).freeze();
-    match request(&whole, &plan) {
-        Some(request) => Next::Request(request),
-        None => {
-            // Nothing of it was answered: it is the other server's as it came.
-            let mut all = BytesMut::from(&*whole);
-            all.extend_from_slice(read);
-            *read = all;
-            Next::Other
-        }
-    }
+    request(&whole, &plan).ok_or_else(|| {
+        // Nothing of it was answered: it is the other server's as it came.
+        let mut all = BytesMut::from(&*whole);
+        all.extend_from_slice(read);
+        *read = all;
+        Else::Other
+    })
 }
 
-fn plan(read: &[u8]) -> Result<Plan, Next> {
+fn plan(read: &[u8]) -> Result<Plan, Else> {
     let mut room = [const { MaybeUninit::uninit() }; HEADERS_MAX];
     let mut request = httparse::Request::new(&mut []);
     let head = match request.parse_with_uninit_headers(read, &mut room) {
         Ok(httparse::Status::Complete(head)) => head,
         Ok(httparse::Status::Partial) if read.len() < LONGEST && may_be_plain(read) => {
-            return Err(Next::Head);
+            return Err(Else::Head);
         }
-        Ok(httparse::Status::Partial) | Err(_) => return Err(Next::Other),
+        Ok(httparse::Status::Partial) | Err(_) => return Err(Else::Other),
     };
     let path = request.path.unwrap_or_default();
     if request.method != Some("POST") || request.version != Some(1) || !is_pipeline(path) {
-        return Err(Next::Other);
+        return Err(Else::Other);
     }
     let within = |part: &[u8]| {
         let start = part.as_ptr().addr() - read.as_ptr().addr();
@@ -89,7 +81,7 @@ fn plan(read: &[u8]) -> Result<Plan, Next> {
         match says(header) {
             Says::Nothing => {}
             Says::Length(length) if body.is_none() => body = Some(length),
-            Says::Length(_) | Says::Other => return Err(Next::Other),
+            Says::Length(_) | Says::Other => return Err(Else::Other),
         }
         headers.push((within(header.name.as_bytes()), within(header.value)));
     }
@@ -97,7 +89,7 @@ fn plan(read: &[u8]) -> Result<Plan, Next> {
         Some(body) if body <= LONGEST - head.min(LONGEST) => {
             Ok(Plan { path: within(path.as_bytes()), headers, head, body })
         }
-        _ => Err(Next::Other),
+        _ => Err(Else::Other),
     }
 }
 
@@ -150,7 +142,7 @@ mod tests {
     const PLAIN: &str = "POST /db/acme/v2/pipeline HTTP/1.1\r\nHost: localhost\r\nX-Two: a\r\nx-two: b\r\n\
                          Content-Length: 7\r\nConnection: Keep-Alive\r\n\r\n{\"a\":1}";
 
-    fn read(bytes: &[u8]) -> (Next, BytesMut) {
+    fn read(bytes: &[u8]) -> (Result<Request<Sent>, Else>, BytesMut) {
         let mut read = BytesMut::from(bytes);
         (next(&mut read), read)
     }
@@ -160,11 +152,11 @@ mod tests {
         for end in 0..PLAIN.len() {
             let (next, left) = read(&PLAIN.as_bytes()[..end]);
             let has_head = PLAIN.find("\r\n\r\n").expect("an end") + 4 <= end;
-            assert!(matches!((&next, has_head), (Next::Head, false) | (Next::Body, true)), "{end}: {next:?}");
+            assert_eq!(next.err(), Some(if has_head { Else::Body } else { Else::Head }), "{end}");
             assert_eq!(left.len(), end);
         }
         let (next, left) = read(format!("{PLAIN}POST").as_bytes());
-        let Next::Request(request) = next else { panic!("{next:?}") };
+        let request = next.expect("all of it is there");
         assert_eq!(
             (&*left, request.method(), request.uri().path()),
             (&b"POST"[..], &Method::POST, "/db/acme/v2/pipeline")
@@ -204,7 +196,7 @@ mod tests {
             format!("POST /{}", "a".repeat(LONGEST)),
         ] {
             let (next, left) = read(other.as_bytes());
-            assert!(matches!(next, Next::Other), "{other}: {next:?}");
+            assert_eq!(next.err(), Some(Else::Other), "{other}");
             assert_eq!(&*left, other.as_bytes());
         }
     }

@@ -8,12 +8,14 @@
 //! ends what it asked for; one request is answered before the next is begun.
 mod head;
 mod reply;
+#[cfg(test)]
+mod tests;
 
 use crate::body::Body;
 use crate::requests::Requests;
 use crate::sent::Sent;
 use bytes::{BufMut as _, Bytes, BytesMut};
-use head::Next;
+use head::Else;
 use http::{Request, Response, Version};
 use reply::Reply;
 use std::pin::pin;
@@ -55,9 +57,9 @@ where
         let (mut read, mut reply, mut begun) = (BytesMut::new(), Reply::default(), None);
         loop {
             let request = match head::next(&mut read) {
-                Next::Request(request) => request,
-                Next::Other => return Some((self.stream, read.freeze())),
-                Next::Body => {
+                Ok(request) => request,
+                Err(Else::Other) => return Some((self.stream, read.freeze())),
+                Err(Else::Body) => {
                     let until = *begun.get_or_insert_with(Instant::now) + SOON;
                     match timeout_at(until, more(&mut self.stream, &mut read)).await {
                         Ok(true) => continue,
@@ -65,8 +67,8 @@ where
                         Ok(false) | Err(_) => return Some((self.stream, read.freeze())),
                     }
                 }
-                Next::Head if more(&mut self.stream, &mut read).await => continue,
-                Next::Head => return None,
+                Err(Else::Head) if more(&mut self.stream, &mut read).await => continue,
+                Err(Else::Head) => return None,
             };
             begun = None;
             let under_way = self.requests.begin(Version::HTTP_11);
