@@ -90,6 +90,12 @@ pub(crate) fn encode(out: &mut Encoder, error: &EngineError) {
             out.u64(*limit);
         }
         EngineError::MayNotWrite => out.u8(21),
+        EngineError::Unreachable(source) => {
+            out.u8(22);
+            encode_io(out, source);
+        }
+        // What it is cannot be told as it is; engines in workers are all of one kind.
+        EngineError::Unsupported { .. } => out.u8(23),
     }
 }
 
@@ -121,6 +127,8 @@ pub(crate) fn decode(from: &mut Decoder<'_>) -> Result<EngineError, Malformed> {
         19 => EngineError::Lost,
         20 => EngineError::QuotaReached { limit: from.u64()? },
         21 => EngineError::MayNotWrite,
+        22 => EngineError::Unreachable(decode_io(from)?),
+        23 => EngineError::Unsupported { what: "this" },
         _ => return Err(Malformed),
     })
 }

@@ -14,7 +14,7 @@ pub enum EngineError {
         condition: Condition,
         /// The engine's own message; it holds no path.
         message: String,
-        /// The engine's own numeric code (SQLite's extended result code).
+        /// The engine's own numeric code: SQLite's extended result code, or a packed SQLSTATE.
         native: i32,
     },
     /// The call does not fit the statement.
@@ -91,6 +91,15 @@ pub enum EngineError {
     /// A process for the database cannot be started, or does not answer.
     #[error("no process for the database")]
     NoProcess(#[source] Arc<std::io::Error>),
+    /// The server that has the database does not answer, or lets nobody in.
+    #[error("the database's server cannot be reached")]
+    Unreachable(#[source] Arc<std::io::Error>),
+    /// This kind of database cannot do it.
+    #[error("{what} is not possible with this kind of database")]
+    Unsupported {
+        /// What was asked for.
+        what: &'static str,
+    },
     /// The engine's storage failed outside of any statement.
     #[error("database storage failed")]
     Storage(#[source] Arc<std::io::Error>),
@@ -194,14 +203,16 @@ impl Reportable for EngineError {
             | Self::MayNotWrite
             | Self::AlreadyExists
             | Self::NameTaken
-            | Self::BadBackup { .. } => ErrorKind::User,
+            | Self::BadBackup { .. }
+            | Self::Unsupported { .. } => ErrorKind::User,
             Self::TimedOut
             | Self::QuotaReached { .. }
             | Self::InUse
             | Self::Replaced
             | Self::OpenElsewhere
             | Self::ProcessEnded
-            | Self::ProcessKeepsEnding { .. } => ErrorKind::Overloaded,
+            | Self::ProcessKeepsEnding { .. }
+            | Self::Unreachable(_) => ErrorKind::Overloaded,
             Self::Cancelled => ErrorKind::Disconnect,
             Self::NoSuchDatabase => ErrorKind::NotFound,
             Self::NotADatabase | Self::Storage(_) | Self::NoProcess(_) => ErrorKind::Engine,
@@ -223,12 +234,14 @@ impl Reportable for EngineError {
             Self::AlreadyExists | Self::NameTaken => ErrorCode::NameTaken,
             Self::NotADatabase | Self::BadBackup { .. } => ErrorCode::DatabaseCorrupt,
             Self::InUse => ErrorCode::DatabaseBusy,
+            Self::Unsupported { .. } => ErrorCode::NotAuthorized,
             Self::Storage(source) => storage_code(source),
             Self::Replaced
             | Self::OpenElsewhere
             | Self::ProcessEnded
             | Self::ProcessKeepsEnding { .. }
-            | Self::NoProcess(_) => ErrorCode::DatabaseUnavailable,
+            | Self::NoProcess(_)
+            | Self::Unreachable(_) => ErrorCode::DatabaseUnavailable,
             Self::Closed => ErrorCode::ShuttingDown,
             Self::Lost => ErrorCode::Internal,
         }
@@ -249,6 +262,7 @@ impl Reportable for EngineError {
             }
             Self::ProcessKeepsEnding { .. } => "try again then; the operator finds why in the server's log",
             Self::NoProcess(_) => "ask the operator to look at the server's log",
+            Self::Unreachable(_) => "try again; the operator finds why in the server's log",
             Self::OpenElsewhere => "its file was renamed while it was open; try again within a minute",
             Self::Statement { condition, .. } => return condition.hint().map(str::to_owned),
             Self::Storage(source) => match storage_code(source) {

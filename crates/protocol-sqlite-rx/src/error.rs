@@ -46,11 +46,13 @@ pub(crate) fn engine(database: &str, error: &EngineError) -> Fault {
         | EngineError::ProcessEnded
         | EngineError::ProcessKeepsEnding { .. }
         | EngineError::NoProcess(_)
+        | EngineError::Unreachable(_)
         | EngineError::OpenElsewhere => Class::OperationalError,
         EngineError::Misuse(_) => Class::ProgrammingError,
-        EngineError::MayNotWrite | EngineError::NotADatabase | EngineError::BadBackup { .. } => {
-            Class::DatabaseError
-        }
+        EngineError::MayNotWrite
+        | EngineError::NotADatabase
+        | EngineError::BadBackup { .. }
+        | EngineError::Unsupported { .. } => Class::DatabaseError,
         EngineError::TooManyRows { .. } | EngineError::TooManyBytes { .. } => Class::DataError,
         EngineError::Cancelled | EngineError::AlreadyExists | EngineError::Closed | EngineError::Lost => {
             Class::SQLiteRxError
