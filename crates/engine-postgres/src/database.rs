@@ -1,0 +1,157 @@
+//! An opened database.
+use crate::connection::PostgresConnection;
+use crate::copies;
+use crate::engine::Inner;
+use crate::errors::unreachable;
+use crate::quota::Quota;
+use crate::server::Place;
+use crate::session::{Clock, Session};
+use crate::wire::{Canceller, LoginError, Welcome, connect};
+use futures::future::BoxFuture;
+use rowhouse_engine::{Connection, Course, Database, EngineError, Listener, Listening, Stamp};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
+use tokio_util::task::TaskTracker;
+
+/// How long it may take to find out which database a new connection is to.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// An opened database.
+#[derive(Debug)]
+pub(crate) struct PostgresDatabase {
+    inner: Arc<Inner>,
+    place: Place,
+    /// What the server calls it, whatever its name is.
+    oid: String,
+    shared: Arc<Shared>,
+}
+
+/// What a database and its connections share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) quota: Quota,
+    tracker: TaskTracker,
+    runtime: Handle,
+    is_closed: AtomicBool,
+    is_replaced: AtomicBool,
+    /// Counts it as open, until it is closed and every connection is.
+    stay: crate::occupancy::Stay,
+}
+
+// === impl Shared ===
+
+impl Shared {
+    /// Cancels what a session runs, without anybody waiting for it.
+    pub(crate) fn cancel(&self, canceller: &Arc<Canceller>) {
+        if let Some(cancellation) = canceller.begin() {
+            self.tracker.spawn_on(cancellation, &self.runtime);
+        }
+    }
+}
+
+// === impl PostgresDatabase ===
+
+impl PostgresDatabase {
+    pub(crate) fn new(inner: Arc<Inner>, place: Place, oid: String) -> Self {
+        let stay = inner.occupancy.enter(&place.location());
+        let shared = Shared {
+            quota: Quota::default(),
+            tracker: inner.tracker.clone(),
+            runtime: Handle::current(),
+            is_closed: AtomicBool::new(false),
+            is_replaced: AtomicBool::new(false),
+            stay,
+        };
+        Self { inner, place, oid, shared: Arc::new(shared) }
+    }
+
+    async fn log_in(&self) -> Result<Welcome, EngineError> {
+        let login = self.inner.tenant(&self.place);
+        match connect(&login).await {
+            // The tenant, or another process with another secret, has changed it.
+            Err(LoginError::Refused { sqlstate, .. }) if matches!(&*sqlstate, "28P01" | "28000") => {
+                self.inner.renew_role(&self.place).await?;
+                connect(&login).await.map_err(unreachable)
+            }
+            welcome => welcome.map_err(unreachable),
+        }
+    }
+
+    async fn session(&self) -> Result<PostgresConnection, EngineError> {
+        let mut session = Session::new(self.log_in().await?);
+        let mut clock = Clock::new(Some(Instant::now() + PATIENCE));
+        let own = "SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()";
+        let rows = session.fetch((own, &[]), &mut clock).await?;
+        if rows.into_iter().flatten().flatten().next().as_ref() != Some(&self.oid) {
+            self.shared.is_replaced.store(true, Ordering::Relaxed);
+            return Err(EngineError::Replaced);
+        }
+        Ok(PostgresConnection::new(session, self.shared.clone()))
+    }
+}
+
+impl Database for PostgresDatabase {
+    fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, EngineError>> {
+        Box::pin(async move {
+            if self.shared.is_closed.load(Ordering::Relaxed) {
+                return Err(EngineError::Closed);
+            }
+            let connection: Box<dyn Connection> = Box::new(self.session().await?);
+            Ok(connection)
+        })
+    }
+
+    /// What is told here was found out by the last connection: a session never changes its database.
+    fn verify(&self) -> Result<(), EngineError> {
+        match self.shared.is_replaced.load(Ordering::Relaxed) {
+            true => Err(EngineError::Replaced),
+            false => Ok(()),
+        }
+    }
+
+    fn size(&self) -> BoxFuture<'_, Option<u64>> {
+        Box::pin(self.inner.size(&self.place))
+    }
+
+    fn bound(&self, max_bytes: Option<u64>) {
+        self.shared.quota.set(max_bytes);
+    }
+
+    fn is_frozen(&self) -> BoxFuture<'_, Result<bool, EngineError>> {
+        Box::pin(async move {
+            let quota = &self.shared.quota;
+            if quota.is_bounded() {
+                quota.measured(self.inner.size(&self.place).await);
+            }
+            Ok(quota.frozen().is_some())
+        })
+    }
+
+    /// What is committed is in the server's log, and safe there.
+    fn checkpoint(&self) -> BoxFuture<'_, Result<(), EngineError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn stamp(&self) -> BoxFuture<'_, Result<Option<Stamp>, EngineError>> {
+        Box::pin(async move { self.inner.stamp(&self.place).await.map(Some) })
+    }
+
+    fn backup<'a>(&'a self, to: &'a Path, course: &'a Course) -> BoxFuture<'a, Result<(), EngineError>> {
+        Box::pin(copies::back_up(&self.inner, &self.place, to, course))
+    }
+
+    fn listen(&self, _listener: Arc<dyn Listener>) -> BoxFuture<'_, Result<Box<dyn Listening>, EngineError>> {
+        Box::pin(async { Err(EngineError::Unsupported { what: "a feed of changes" }) })
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<(), EngineError>> {
+        Box::pin(async move {
+            self.shared.is_closed.store(true, Ordering::Relaxed);
+            self.shared.stay.leave();
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,152 @@
+//! The template: what all databases are made from. It lets nobody in, because a template that is used by
+//! anybody cannot be copied.
+use super::create::exists;
+use super::remove::retirement;
+use super::role::members;
+use super::{Origin, Step, give_up, lock, make, reach, spares};
+use crate::admin::{Admin, is};
+use crate::engine::Inner;
+use crate::names::identifier;
+use crate::server::Server;
+use rowhouse_engine::EngineError;
+
+/// Functions that write large objects, which until version 16 a transaction that only reads may call.
+const LARGE_OBJECTS: [&str; 8] = [
+    "lo_creat(integer)",
+    "lo_create(oid)",
+    "lo_from_bytea(oid, bytea)",
+    "lo_put(oid, bigint, bytea)",
+    "lo_truncate(integer, integer)",
+    "lo_truncate64(integer, bigint)",
+    "lo_unlink(oid)",
+    "lowrite(integer, bytea)",
+];
+
+/// Makes the template of a server, and what else databases need, if it is not there.
+pub(crate) async fn ready(inner: &Inner, server: &Server) -> Result<(), EngineError> {
+    server.is_ready.get_or_try_init(|| first(inner, server)).await.map(drop)
+}
+
+async fn first(inner: &Inner, server: &Server) -> Result<(), EngineError> {
+    let mut admin = server.admins.connect().await?;
+    ready_group(inner, &mut admin).await?;
+    if inner.config.seclude {
+        seclude(&mut admin).await?;
+    }
+    let name = inner.names().own("template");
+    lock(&mut admin, &name).await?;
+    if !exists(&mut admin, &name).await? {
+        build(inner, server, &mut admin, &[]).await?;
+    }
+    admin.end().await;
+    Ok(())
+}
+
+/// Makes the role that all tenants' roles are members of.
+pub(crate) async fn ready_group(inner: &Inner, admin: &mut Admin<'_>) -> Result<(), EngineError> {
+    let group = members(inner);
+    if admin.is("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = $1", &[&group]).await? {
+        return Ok(());
+    }
+    match admin.run(&format!("CREATE ROLE {} NOLOGIN", identifier(&group))).await {
+        // Somebody was faster.
+        Err(error) if is(&error, "42710") || is(&error, "23505") => Ok(()),
+        made => made,
+    }
+}
+
+/// Takes from everybody what everybody may do by default with the databases that every server has.
+async fn seclude(admin: &mut Admin<'_>) -> Result<(), EngineError> {
+    let sql = "SELECT datname FROM pg_catalog.pg_database WHERE datname IN ('postgres', 'template1') \
+               AND (datacl IS NULL OR datacl::text ~ '[{,]=[a-zA-Z*]*c')";
+    let open: Vec<String> = admin.rows(sql, &[]).await?.into_iter().flatten().flatten().collect();
+    for database in open {
+        let sql = format!("REVOKE ALL ON DATABASE {} FROM PUBLIC", identifier(&database));
+        match admin.run(&sql).await {
+            // Somebody does the same in this moment, or it is not ours to do.
+            Err(error) if is(&error, "XX000") || is(&error, "42501") || is(&error, "40001") => {
+                tracing::warn!(%database, "everybody may still connect to a database that is no tenant's");
+            }
+            done => done?,
+        }
+    }
+    Ok(())
+}
+
+/// Makes the template anew; who calls this holds its lock.
+async fn build(
+    inner: &Inner,
+    server: &Server,
+    admin: &mut Admin<'_>,
+    scripts: &[&str],
+) -> Result<(), EngineError> {
+    let name = inner.names().own("template");
+    let next = inner.names().own("new~template");
+    lock(admin, &next).await?;
+    make(admin, &next, (inner, Origin::Nothing)).await?;
+    let database = identifier(&next);
+    admin
+        .run(&format!(
+            "REVOKE ALL ON DATABASE {database} FROM PUBLIC; ALTER DATABASE {database} ALLOW_CONNECTIONS true"
+        ))
+        .await?;
+    fill(inner, server, &next, scripts).await?;
+    admin.run(&format!("ALTER DATABASE {database} ALLOW_CONNECTIONS false")).await?;
+    evict(admin, &next).await?;
+    reach(inner, Step::Created, &name)?;
+    let former = admin.value("SELECT oid FROM pg_catalog.pg_database WHERE datname = $1", &[&name]).await?;
+    let gone = former.map(|oid| inner.names().own(&format!("dropped~{oid}")));
+    let away = gone.as_ref().map(|gone| format!("{}; ", retirement(false, &name, gone)));
+    // Both in one transaction: there is always a template.
+    let away = away.unwrap_or_default();
+    admin.run(&format!("{away}ALTER DATABASE {database} RENAME TO {}", identifier(&name))).await?;
+    match gone {
+        Some(gone) => give_up(admin, &gone).await,
+        None => Ok(()),
+    }
+}
+
+/// Ends what is connected to a database, and waits for it.
+pub(crate) async fn evict(admin: &mut Admin<'_>, name: &str) -> Result<(), EngineError> {
+    let sql = "SELECT pg_catalog.pg_terminate_backend(pid, 5000) FROM pg_catalog.pg_stat_activity \
+               WHERE datname = $1 AND pid <> pg_catalog.pg_backend_pid()";
+    admin.rows(sql, &[name]).await.map(drop)
+}
+
+async fn fill(inner: &Inner, server: &Server, name: &str, scripts: &[&str]) -> Result<(), EngineError> {
+    let mut own = server.admins.beside(name).await?;
+    furnish(inner, &mut own).await?;
+    for script in scripts {
+        own.run(script).await?;
+    }
+    let group = identifier(&members(inner));
+    let all = ["TABLES", "SEQUENCES", "ROUTINES"];
+    let granted: Vec<_> =
+        all.iter().map(|kind| format!("GRANT ALL ON ALL {kind} IN SCHEMA public TO {group}")).collect();
+    own.run(&granted.join("; ")).await?;
+    own.end().await;
+    Ok(())
+}
+
+/// Makes an empty database fit for tenants. `own` is a connection to it.
+pub(crate) async fn furnish(inner: &Inner, own: &mut Admin<'_>) -> Result<(), EngineError> {
+    let version = own.value("SHOW server_version_num", &[]).await?;
+    if version.and_then(|version| version.parse().ok()).is_some_and(|version: u32| version < 160_000) {
+        let all: Vec<_> = LARGE_OBJECTS.iter().map(|name| format!("pg_catalog.{name}")).collect();
+        own.run(&format!("REVOKE EXECUTE ON FUNCTION {} FROM PUBLIC", all.join(", "))).await?;
+    }
+    let group = identifier(&members(inner));
+    own.run(&format!("GRANT USAGE, CREATE ON SCHEMA public TO {group}")).await
+}
+
+/// Makes the template anew with what these scripts make, and new spares from it.
+pub(crate) async fn rebuild(inner: &Inner, server: &Server, scripts: &[&str]) -> Result<(), EngineError> {
+    ready(inner, server).await?;
+    let name = inner.names().own("template");
+    let mut admin = server.admins.connect().await?;
+    lock(&mut admin, &name).await?;
+    build(inner, server, &mut admin, scripts).await?;
+    spares::give_up_outdated(inner, &mut admin).await?;
+    admin.end().await;
+    super::refill(inner, server).await
+}

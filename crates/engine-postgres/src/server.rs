@@ -1,0 +1,75 @@
+//! One server, and where a database is on it.
+use crate::admin::Admins;
+use crate::config::{Config, Server as Settings};
+use crate::wire::{Login, Tls, TlsError};
+use rowhouse_engine::Location;
+use std::sync::Arc;
+use tokio::sync::{Mutex, OnceCell};
+
+/// A server.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) label: String,
+    pub(crate) admins: Admins,
+    /// How tenants log in, but for who they are.
+    tenants: Login,
+    /// Whether everything that databases are made from is there.
+    pub(crate) is_ready: OnceCell<()>,
+    /// Held by who makes spares.
+    pub(crate) spares: Mutex<()>,
+}
+
+/// Where a database is.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) server: Arc<Server>,
+    /// The name of the database, and of the role that it belongs to.
+    pub(crate) name: String,
+}
+
+// === impl Server ===
+
+impl Server {
+    pub(crate) fn new(settings: &Settings, config: &Config) -> Result<Self, TlsError> {
+        let dsn = &settings.admin;
+        let login = Login {
+            hosts: dsn.hosts.clone().into(),
+            tls: Tls::of(dsn)?,
+            user: dsn.user.clone(),
+            password: dsn.password.clone(),
+            database: dsn.database.clone(),
+            application_name: dsn.application_name.clone(),
+            timeout: dsn.connect_timeout,
+            settings: Vec::new(),
+        };
+        let tenants = Login { password: None, settings: config.settings.clone(), ..login.clone() };
+        let admins = Admins::new(login, config.administrators.get() as usize);
+        let label = settings.label.clone();
+        Ok(Self { label, admins, tenants, is_ready: OnceCell::new(), spares: Mutex::new(()) })
+    }
+
+    /// How the role of this database logs in to it.
+    pub(crate) fn tenant(&self, name: &str, password: crate::Secret) -> Login {
+        Login {
+            user: name.to_owned(),
+            database: name.to_owned(),
+            password: Some(password),
+            ..self.tenants.clone()
+        }
+    }
+}
+
+// === impl Place ===
+
+impl Place {
+    pub(crate) fn location(&self) -> String {
+        format!("{}/{}", self.server.label, self.name)
+    }
+
+    /// The place that a location says, if it is one of these servers'.
+    pub(crate) fn find(servers: &[Arc<Server>], at: &Location) -> Option<Self> {
+        let (label, name) = at.0.split_once('/')?;
+        let server = servers.iter().find(|server| server.label == label)?.clone();
+        Some(Self { server, name: name.to_owned() })
+    }
+}

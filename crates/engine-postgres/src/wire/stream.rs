@@ -1,0 +1,84 @@
+//! What a connection is made of: TCP or a Unix socket, with or without TLS.
+use crate::dsn::Host;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::client::TlsStream;
+
+/// A socket.
+#[derive(Debug)]
+pub(crate) enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// A socket, or TLS over one.
+#[derive(Debug)]
+pub(crate) enum Stream {
+    Plain(Socket),
+    Tls(Box<TlsStream<Socket>>),
+}
+
+// === impl Socket ===
+
+impl Socket {
+    pub(crate) async fn connect(host: &Host) -> io::Result<Self> {
+        match host {
+            Host::Network { name, port } => {
+                let stream = TcpStream::connect((name.as_str(), *port)).await?;
+                stream.set_nodelay(true)?;
+                Ok(Self::Tcp(stream))
+            }
+            Host::Unix { directory, port } => {
+                let path = directory.join(format!(".s.PGSQL.{port}"));
+                Ok(Self::Unix(UnixStream::connect(path).await?))
+            }
+        }
+    }
+}
+
+/// Delegates each method to what it is made of.
+macro_rules! delegate {
+    ($type:ty: $($variant:ident),+) => {
+        impl AsyncRead for $type {
+            fn poll_read(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buf: &mut ReadBuf<'_>,
+            ) -> Poll<io::Result<()>> {
+                match self.get_mut() {
+                    $(Self::$variant(inner) => Pin::new(inner).poll_read(cx, buf),)+
+                }
+            }
+        }
+
+        impl AsyncWrite for $type {
+            fn poll_write(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                bytes: &[u8],
+            ) -> Poll<io::Result<usize>> {
+                match self.get_mut() {
+                    $(Self::$variant(inner) => Pin::new(inner).poll_write(cx, bytes),)+
+                }
+            }
+
+            fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                match self.get_mut() {
+                    $(Self::$variant(inner) => Pin::new(inner).poll_flush(cx),)+
+                }
+            }
+
+            fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                match self.get_mut() {
+                    $(Self::$variant(inner) => Pin::new(inner).poll_shutdown(cx),)+
+                }
+            }
+        }
+    };
+}
+
+delegate!(Socket: Tcp, Unix);
+delegate!(Stream: Plain, Tls);
