@@ -90,9 +90,13 @@ impl Shared {
 
     /// As [`Shared::verify`], for who only reads, at `now`: what was seen a moment ago counts. Blocks.
     pub(crate) fn verify_lately(&self, now: Instant) -> Result<(), EngineError> {
-        if !self.look.is_fresh(now) {
+        if self.look.is_fresh(now) {
+            return Ok(());
+        }
+        let sight = self.source.sight(now);
+        if !self.look.was_under(sight) {
             self.verify()?;
-            self.look.note(now);
+            self.look.note(now, sight);
         }
         Ok(())
     }

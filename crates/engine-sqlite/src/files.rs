@@ -2,6 +2,7 @@
 //!
 //! A file counts as a database when it is a regular file with one name only: a link, of either
 //! kind, could lead to another tenant's file.
+use crate::directory::{Directory, Sight};
 use crate::errors::storage;
 use crate::names::Names;
 use rowhouse_engine::{EngineError, Presence};
@@ -11,7 +12,7 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Bytes of a file that tell what it is.
 const BEGINNING: u64 = 100;
@@ -30,6 +31,7 @@ struct Root {
     /// Canonical.
     path: PathBuf,
     handle: Mutex<Option<Arc<OwnedFd>>>,
+    seen: Arc<Directory>,
     names: Mutex<Names>,
 }
 
@@ -39,7 +41,8 @@ pub(crate) struct Place {
     directory: Arc<OwnedFd>,
     name: String,
     path: PathBuf,
-    in_root: bool,
+    /// Of the data directory: what it looks like.
+    root: Option<Arc<Directory>>,
 }
 
 /// Which file it is, whatever its name.
@@ -83,16 +86,14 @@ impl Files {
             _ => Path::new("."),
         };
         if let Some(root) = self.root.as_ref().filter(|root| root.path == parent) {
-            let directory = root.open()?;
-            return Ok(Place { directory, name: name.to_owned(), path: path.to_owned(), in_root: true });
+            return root.place(name, path.to_owned());
         }
         let parent = parent.canonicalize().map_err(storage)?;
         if let Some(root) = self.root.as_ref().filter(|root| root.path == parent) {
-            let (directory, path) = (root.open()?, root.path.join(name));
-            return Ok(Place { directory, name: name.to_owned(), path, in_root: true });
+            return root.place(name, root.path.join(name));
         }
         let directory = Arc::new(open_directory(&parent)?);
-        Ok(Place { directory, name: name.to_owned(), path: parent.join(name), in_root: false })
+        Ok(Place { directory, name: name.to_owned(), path: parent.join(name), root: None })
     }
 
     /// Makes an empty file at `place`.
@@ -125,7 +126,7 @@ impl Files {
     ) -> Result<(), EngineError> {
         // Held throughout, so that of two names that fold to one only one is made.
         let mut names = match &self.root {
-            Some(root) if place.in_root => Some(root.names_for_creating(place)?),
+            Some(root) if place.is_in_root() => Some(root.names_for_creating(place)?),
             _ => None,
         };
         // Against other processes.
@@ -154,7 +155,7 @@ impl Files {
         place.check_case(found)?;
         place.remove_companions()?;
         remove(place, &place.name)?;
-        if let Some(root) = self.root.as_ref().filter(|_| place.in_root) {
+        if let Some(root) = self.root.as_ref().filter(|_| place.is_in_root()) {
             root.names().remove(&place.name);
         }
         rustix::fs::fsync(&place.directory).map_err(storage)
@@ -174,7 +175,12 @@ impl Root {
                 "the data directory's path is not UTF-8",
             ));
         }
-        Ok(Self { path, handle: Mutex::new(None), names: Mutex::default() })
+        let seen = Arc::new(Directory::new(&path));
+        Ok(Self { path, handle: Mutex::new(None), seen, names: Mutex::default() })
+    }
+
+    fn place(&self, name: &str, path: PathBuf) -> Result<Place, EngineError> {
+        Ok(Place { directory: self.open()?, name: name.to_owned(), path, root: Some(self.seen.clone()) })
     }
 
     /// The directory's handle, opened anew when the directory was replaced.
@@ -233,6 +239,11 @@ impl Place {
             Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => Err(EngineError::Replaced),
             Err(error) => Err(storage(error)),
         }
+    }
+
+    /// What the data directory looks like at `now`, if that is where it is and if that is known. May block for one look.
+    pub(crate) fn sight(&self, now: Instant) -> Option<Sight> {
+        self.root.as_ref()?.sight(now)
     }
 
     /// Fails when the file is there only because the disk takes another name for this one.
@@ -305,7 +316,7 @@ impl Place {
     /// The place `name` in `directory`, which is the directory `inner` beside this file.
     pub(crate) fn within(&self, inner: &str, directory: OwnedFd, name: &str) -> Self {
         let path = self.path.with_file_name(inner).join(name);
-        Self { directory: Arc::new(directory), name: name.to_owned(), path, in_root: false }
+        Self { directory: Arc::new(directory), name: name.to_owned(), path, root: None }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -318,7 +329,7 @@ impl Place {
 
     /// Whether it is in the data directory.
     pub(crate) fn is_in_root(&self) -> bool {
-        self.in_root
+        self.root.is_some()
     }
 
     /// Keeps other processes from making files here, until the handle is dropped.

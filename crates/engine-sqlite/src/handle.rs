@@ -2,6 +2,7 @@
 use crate::authorizer::{Author, Gatekeeper};
 use crate::config::{Access, Config};
 use crate::control::Control;
+use crate::directory::Sight;
 use crate::errors::{storage, translate};
 use crate::facts::{Facts, Took};
 use crate::feed::Hearing;
@@ -88,6 +89,14 @@ impl Source {
             *family = Some(Family::new(keeper));
         }
         self
+    }
+
+    /// What the file's directory looks like at `now`, if that is known. May block for one look at the file system.
+    pub(crate) fn sight(&self, now: Instant) -> Option<Sight> {
+        match self {
+            Self::Memory { .. } => None,
+            Self::File { place, .. } => place.sight(now),
+        }
     }
 
     fn connect(&self, access: Access) -> rusqlite::Result<rusqlite::Connection> {

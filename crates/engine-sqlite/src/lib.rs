@@ -18,6 +18,7 @@ mod connection;
 mod control;
 mod copying;
 mod database;
+mod directory;
 mod engine;
 mod errors;
 mod executor;

@@ -1,5 +1,6 @@
 //! When a database's file was last seen to be the one it was: reads in place that follow each other closely
 //! do not look each time.
+use crate::directory::Sight;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,8 @@ pub(crate) struct Look {
     epoch: Instant,
     last: AtomicU64,
     fresh_until: AtomicU64,
+    /// What the file's directory looked like before the last, as a number.
+    under: AtomicU64,
 }
 
 // === impl Look ===
@@ -22,7 +25,7 @@ pub(crate) struct Look {
 impl Look {
     /// None yet, at `now`.
     pub(crate) fn new(now: Instant) -> Self {
-        Self { epoch: now, last: AtomicU64::new(0), fresh_until: AtomicU64::new(0) }
+        Self { epoch: now, last: AtomicU64::new(0), fresh_until: AtomicU64::new(0), under: AtomicU64::new(0) }
     }
 
     /// Whether another look may be left out at `now`.
@@ -30,8 +33,14 @@ impl Look {
         self.nanos(now) < self.fresh_until.load(Ordering::Relaxed)
     }
 
-    /// There was one that began at `now`.
-    pub(crate) fn note(&self, now: Instant) {
+    /// Whether there was one since the file's directory came to look like that.
+    pub(crate) fn was_under(&self, sight: Option<Sight>) -> bool {
+        sight.is_some_and(|sight| self.under.load(Ordering::Relaxed) == Sight::number(Some(sight)))
+    }
+
+    /// There was one that began at `now`, when the file's directory had looked like that.
+    pub(crate) fn note(&self, now: Instant, sight: Option<Sight>) {
+        self.under.store(Sight::number(sight), Ordering::Relaxed);
         let at = self.nanos(now);
         let last = self.last.swap(at, Ordering::Relaxed);
         if last != 0 && Duration::from_nanos(at.saturating_sub(last)) < SOON {
@@ -53,12 +62,12 @@ mod tests {
         let begin = Instant::now();
         let look = Look::new(begin);
         let now = begin + FRESH;
-        look.note(now);
+        look.note(now, None);
         assert!(!look.is_fresh(now), "the first");
-        look.note(now + SOON);
+        look.note(now + SOON, None);
         assert!(!look.is_fresh(now + SOON), "one long after it");
         let now = now + SOON + SOON / 2;
-        look.note(now);
+        look.note(now, None);
         assert!(look.is_fresh(now) && look.is_fresh(now + FRESH / 2) && !look.is_fresh(now + FRESH));
     }
 }
