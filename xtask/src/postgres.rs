@@ -38,6 +38,8 @@ const SWEEP: &str =
     "UPDATE pg_database SET datistemplate = false WHERE datname NOT IN ('template0', 'template1');
     SELECT format('DROP DATABASE %I WITH (FORCE)', datname) FROM pg_database
       WHERE datname NOT IN ('postgres', 'template0', 'template1') \\gexec
+    SELECT format('DROP OWNED BY %I CASCADE', rolname) FROM pg_roles
+      WHERE rolname !~ '^pg_' AND rolname <> current_user \\gexec
     SELECT format('DROP ROLE %I', rolname) FROM pg_roles
       WHERE rolname !~ '^pg_' AND rolname <> current_user \\gexec";
 
