@@ -1,8 +1,8 @@
 //! Administering a server: connections that live for one errand.
-use crate::errors::{native, unreachable};
+use crate::errors::unreachable;
 use crate::session::{Clock, Session};
 use crate::wire::{Login, connect};
-use rowhouse_engine::EngineError;
+use rowhouse_engine::{EngineError, native};
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -56,11 +56,6 @@ impl Admins {
         let session = Session::new(connect(&login).await.map_err(unreachable)?);
         let clock = Clock::new(Some(Instant::now() + PATIENCE));
         Ok(Admin { session, clock, _permit: permit })
-    }
-
-    /// How whoever administers logs in.
-    pub(crate) fn login(&self) -> &Login {
-        &self.login
     }
 }
 

@@ -54,7 +54,7 @@ impl PostgresConnection {
     ) -> Result<Chunk, EngineError> {
         let mut clock = Clock::new(options.deadline);
         let mut watch = Watch::new(&self.session, &self.shared);
-        let performed = self.ready(&mut clock).await;
+        let performed = self.ready(&clock).await;
         let performed = match performed {
             Ok(()) => self.serve(&request, (&mut clock, &options), &outlet).await,
             Err(error) => Err(error),
@@ -65,12 +65,12 @@ impl PostgresConnection {
     }
 
     /// Makes the session fit for the next request.
-    async fn ready(&mut self, clock: &mut Clock) -> Result<(), EngineError> {
+    async fn ready(&mut self, clock: &Clock) -> Result<(), EngineError> {
         self.session.home().await?;
         if clock.is_over() {
             return Err(EngineError::TimedOut);
         }
-        self.session.cleanse(clock).await
+        self.session.cleanse().await
     }
 
     async fn serve(
@@ -176,7 +176,7 @@ impl PostgresConnection {
     async fn tell(&mut self, sql: &str, options: &Options) -> Result<Description, EngineError> {
         let mut clock = Clock::new(options.deadline);
         let mut watch = Watch::new(&self.session, &self.shared);
-        let told = match self.ready(&mut clock).await {
+        let told = match self.ready(&clock).await {
             Ok(()) => self.describe_one(sql, &mut clock, options).await,
             Err(error) => Err(error),
         };

@@ -1,7 +1,8 @@
 //! Backups and restores, by PostgreSQL's own programs.
 //!
-//! `pg_dump` reads one snapshot while everybody goes on. What is restored is a stranger's: it runs as the
-//! role of the new database, which may do nothing elsewhere, and only when it is whole it gets the name.
+//! Both run as the role of the database: what they read and run is a stranger's, and may have been made so
+//! that whoever reads it does what it says. `pg_dump` reads one snapshot while everybody goes on. What is
+//! restored gets the name only when it is whole.
 use crate::admin::{Admin, is};
 use crate::dsn::{Encryption, Host};
 use crate::engine::{COMMENT, Inner};
@@ -47,8 +48,10 @@ pub(crate) async fn back_up(
     })?;
     let mut unfinished = Unfinished(Some(to));
     course.tell(Stage::Copying, 0, 0);
-    let login = Login { database: place.name.clone(), ..place.server.admins.login().clone() };
-    let mut dump = program(inner, "pg_dump", &login)?;
+    // So that its password is the one that is told below.
+    let mut welcome = inner.log_in(place).await?;
+    let _unheard = welcome.link.terminate().await;
+    let mut dump = program(inner, "pg_dump", &inner.tenant(place))?;
     dump.args(["--format=custom", "--no-owner", "--no-privileges", "--no-password"]);
     dump.stdout(file.try_clone().map_err(storage)?);
     run(dump, course).await?.map_err(|said| failed(&said))?;

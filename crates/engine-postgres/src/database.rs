@@ -2,11 +2,10 @@
 use crate::connection::PostgresConnection;
 use crate::copies;
 use crate::engine::Inner;
-use crate::errors::unreachable;
 use crate::quota::Quota;
 use crate::server::Place;
 use crate::session::{Clock, Session};
-use crate::wire::{Canceller, LoginError, Welcome, connect};
+use crate::wire::Canceller;
 use futures::future::BoxFuture;
 use rowhouse_engine::{Connection, Course, Database, EngineError, Listener, Listening, Stamp};
 use std::path::Path;
@@ -68,20 +67,8 @@ impl PostgresDatabase {
         Self { inner, place, oid, shared: Arc::new(shared) }
     }
 
-    async fn log_in(&self) -> Result<Welcome, EngineError> {
-        let login = self.inner.tenant(&self.place);
-        match connect(&login).await {
-            // The tenant, or another process with another secret, has changed it.
-            Err(LoginError::Refused { sqlstate, .. }) if matches!(&*sqlstate, "28P01" | "28000") => {
-                self.inner.renew_role(&self.place).await?;
-                connect(&login).await.map_err(unreachable)
-            }
-            welcome => welcome.map_err(unreachable),
-        }
-    }
-
     async fn session(&self) -> Result<PostgresConnection, EngineError> {
-        let mut session = Session::new(self.log_in().await?);
+        let mut session = Session::new(self.inner.log_in(&self.place).await?);
         let mut clock = Clock::new(Some(Instant::now() + PATIENCE));
         let own = "SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()";
         let rows = session.fetch((own, &[]), &mut clock).await?;

@@ -27,6 +27,17 @@ pub struct Dsn {
     pub connect_timeout: Duration,
     /// What it calls itself to the server.
     pub application_name: String,
+    /// Which of several hosts will do.
+    pub target: Target,
+}
+
+/// Which of several hosts will do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The first that answers.
+    Any,
+    /// The first that can be written to: not a standby.
+    Primary,
 }
 
 /// One place at which a server may be.
@@ -105,8 +116,7 @@ pub enum DsnError {
     Unverified,
 }
 
-const KNOWN: &str =
-    "host, port, user, password, dbname, sslmode, ssl, sslrootcert, connect_timeout, application_name";
+const KNOWN: &str = "host, port, user, password, dbname, sslmode, ssl, sslrootcert, connect_timeout, application_name, target_session_attrs";
 
 /// Parts as they were found, before they are checked against each other.
 #[derive(Default)]
@@ -120,6 +130,7 @@ struct Parts {
     roots: Option<PathBuf>,
     connect_timeout: Option<Duration>,
     application_name: Option<String>,
+    target: Option<Target>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -199,6 +210,7 @@ impl Parts {
             "sslmode" | "ssl" => self.mode = Some(mode(value)?),
             "sslrootcert" => self.roots = Some(value.into()).filter(|_| value != "system"),
             "connect_timeout" => self.connect_timeout = Some(seconds(value)?),
+            "target_session_attrs" => self.target = Some(target(value)?),
             "application_name" => self.application_name = Some(value.to_owned()),
             _ => return Err(DsnError::Parameter { name: name.to_owned() }),
         }
@@ -228,7 +240,10 @@ impl Parts {
         };
         let user = self.user.filter(|user| !user.is_empty()).ok_or(DsnError::NoUser)?;
         let database = self.database.filter(|name| !name.is_empty()).ok_or(DsnError::NoDatabase)?;
+        // Where there are several, writing to whichever answers would be writing to a standby.
+        let several = if hosts.len() == 1 { Target::Any } else { Target::Primary };
         Ok(Dsn {
+            target: self.target.unwrap_or(several),
             hosts,
             user,
             password: self.password,
@@ -280,6 +295,14 @@ fn mode(text: &str) -> Result<Mode, DsnError> {
     }
 }
 
+fn target(text: &str) -> Result<Target, DsnError> {
+    match text {
+        "any" => Ok(Target::Any),
+        "primary" | "read-write" => Ok(Target::Primary),
+        _ => Err(DsnError::Value { name: "target_session_attrs", expected: "any, primary or read-write" }),
+    }
+}
+
 fn unescape(text: &str, part: &'static str) -> Result<String, DsnError> {
     let wrong = || DsnError::Escape { part };
     let mut bytes = Vec::with_capacity(text.len());
@@ -323,6 +346,10 @@ mod tests {
 
     #[test]
     fn hosts_are_names_addresses_and_sockets() {
+        let target = |text| parsed(text).target;
+        assert_eq!(target("postgres://u@a.example/d"), Target::Any);
+        assert_eq!(target("postgres://u@a.example,b.example/d"), Target::Primary);
+        assert_eq!(target("postgres://u@a.example,b.example/d?target_session_attrs=any"), Target::Any);
         assert_eq!(parsed("postgres://u@[::1]:6000/d").hosts, [network("::1", 6000)]);
         let two = parsed("postgres://u@a.example,b.example:6001/d");
         assert_eq!(two.hosts, [network("a.example", 5432), network("b.example", 6001)]);

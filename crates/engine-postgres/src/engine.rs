@@ -3,12 +3,13 @@ use crate::admin::Admin;
 use crate::config::Config;
 use crate::copies;
 use crate::database::PostgresDatabase;
+use crate::errors::unreachable;
 use crate::names::{MAX_NAME, NameTemplate};
 use crate::occupancy::Occupancy;
 use crate::password::password;
 use crate::provision;
 use crate::server::{Place, Server};
-use crate::wire::{Login, TlsError};
+use crate::wire::{Login, LoginError, TlsError, Welcome, connect};
 use futures::future::BoxFuture;
 use rowhouse_engine::{
     Claim, Claimant, Course, Database, Engine, EngineError, Location, Presence, Restoration, Stamp,
@@ -261,6 +262,19 @@ impl Inner {
     /// How the role of a database logs in to it.
     pub(crate) fn tenant(&self, place: &Place) -> Login {
         place.server.tenant(&place.name, password(&self.config.secret, &place.name))
+    }
+
+    /// Begins a session as the role of a database.
+    pub(crate) async fn log_in(&self, place: &Place) -> Result<Welcome, EngineError> {
+        let login = self.tenant(place);
+        match connect(&login).await {
+            // The tenant, or another process with another secret, has changed it.
+            Err(LoginError::Refused { sqlstate, .. }) if matches!(&*sqlstate, "28P01" | "28000") => {
+                self.renew_role(place).await?;
+                connect(&login).await.map_err(unreachable)
+            }
+            welcome => welcome.map_err(unreachable),
+        }
     }
 
     /// What the server calls a database that may be connected to.

@@ -5,7 +5,7 @@
 use crate::wire::LoginError;
 use fallible_iterator::FallibleIterator;
 use postgres_protocol::message::backend::ErrorResponseBody;
-use rowhouse_engine::{Condition, EngineError, Misuse};
+use rowhouse_engine::{Condition, EngineError, Misuse, native};
 use std::io;
 use std::sync::Arc;
 
@@ -16,26 +16,6 @@ pub(crate) struct Failure {
     pub(crate) sqlstate: String,
     /// The server's own words.
     pub(crate) message: String,
-}
-
-/// Letters and digits of a code.
-const RADIX: u32 = 36;
-
-/// Packs the five characters of an SQLSTATE into the native code of an error.
-pub fn native(sqlstate: &str) -> i32 {
-    let digits = sqlstate.chars().take(5).map(|c| c.to_digit(RADIX).unwrap_or(0));
-    i32::try_from(digits.fold(0, |code, digit| code * RADIX + digit)).unwrap_or(0)
-}
-
-/// The SQLSTATE that a native code was packed from.
-pub fn sqlstate(native: i32) -> String {
-    let mut code = native.unsigned_abs();
-    let mut characters = ['0'; 5];
-    for character in characters.iter_mut().rev() {
-        *character = char::from_digit(code % RADIX, RADIX).unwrap_or('0').to_ascii_uppercase();
-        code /= RADIX;
-    }
-    characters.iter().collect()
 }
 
 // === impl Failure ===
@@ -152,13 +132,6 @@ pub(crate) fn unreachable(error: LoginError) -> EngineError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_code_survives_as_a_number() {
-        for code in ["00000", "23505", "42P04", "XX000", "ZZZZZ"] {
-            assert_eq!(sqlstate(native(code)), code);
-        }
-    }
 
     #[test]
     fn what_a_server_says_of_itself_is_not_repeated() {

@@ -34,9 +34,8 @@ mod values;
 mod wire;
 
 pub use config::{Config, Server};
-pub use dsn::{Dsn, DsnError, Encryption, Host};
+pub use dsn::{Dsn, DsnError, Encryption, Host, Target};
 pub use engine::{EngineConfigError, PostgresEngine};
-pub use errors::{native, sqlstate};
 pub use names::{MAX_NAME, NameTemplate, TemplateError};
 pub use provision::{NoSteps, Step, Steps};
 pub use secret::Secret;

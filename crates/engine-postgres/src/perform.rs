@@ -1,15 +1,16 @@
 //! Running statements over a session.
-use crate::errors::{Failure, native};
+use crate::errors::Failure;
 use crate::outlet::Outlet;
 use crate::request::{Guard, Statement};
 use crate::session::{Clock, Intent, Session, Status};
 use crate::values::{Reading, push, reading, type_name};
+use crate::wire::MAX_MESSAGE;
 use bytes::{Bytes, BytesMut};
 use fallible_iterator::FallibleIterator;
 use postgres_protocol::IsNull;
 use postgres_protocol::message::backend::{DataRowBody, Message, RowDescriptionBody};
 use postgres_protocol::message::frontend;
-use rowhouse_engine::{Batch, Chunk, Column, Condition, EngineError, Misuse, Options};
+use rowhouse_engine::{Batch, Chunk, Column, Condition, EngineError, Misuse, Options, native};
 use std::io;
 use std::sync::Arc;
 
@@ -206,7 +207,7 @@ async fn follow(
             Some(Message::RowDescription(body)) => rows.describe(&body).map_err(unreadable)?,
             Some(Message::DataRow(row)) => rows.take(session, clock, &row).await?,
             None => {
-                let limit = rows.options.max_bytes.unwrap_or(Batch::MAX_BYTES as u64);
+                let limit = rows.options.max_bytes.unwrap_or(MAX_MESSAGE as u64);
                 session.stop(clock, EngineError::TooManyBytes { limit }).await;
             }
             Some(Message::CommandComplete(body)) => {

@@ -1,10 +1,9 @@
 //! What a request becomes on its way to the server.
-use crate::errors::native;
 use crate::session::{Intent, Session, Status};
 use crate::sql::{Calls, Nature, Placed, statements};
 use crate::values::argument;
 use bytes::Bytes;
-use rowhouse_engine::{Condition, EngineError, Misuse, Options, SqlPolicy};
+use rowhouse_engine::{Condition, EngineError, Misuse, Options, SqlPolicy, native};
 use rowhouse_types::Arguments;
 
 /// One statement, ready to be sent.

@@ -40,7 +40,9 @@ impl Server {
             database: dsn.database.clone(),
             application_name: dsn.application_name.clone(),
             timeout: dsn.connect_timeout,
-            settings: Vec::new(),
+            target: dsn.target,
+            // Of the locks that whoever works at a name waits for.
+            settings: vec![("lock_timeout".to_owned(), "60s".to_owned())],
         };
         let tenants = Login { password: None, settings: config.settings.clone(), ..login.clone() };
         let admins = Admins::new(login, config.administrators.get() as usize);

@@ -309,11 +309,11 @@ impl Session {
     }
 
     /// Removes what the session may hold that nobody knows of, before it is used again.
-    pub(crate) async fn cleanse(&mut self, clock: &mut Clock) -> Result<(), EngineError> {
+    pub(crate) async fn cleanse(&mut self) -> Result<(), EngineError> {
         if !self.tainted || self.stateful || self.status != Status::Idle {
             return Ok(());
         }
-        self.discard(clock).await
+        self.discard(&mut Clock::housekeeping()).await
     }
 
     async fn discard(&mut self, clock: &mut Clock) -> Result<(), EngineError> {

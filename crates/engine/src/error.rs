@@ -14,7 +14,7 @@ pub enum EngineError {
         condition: Condition,
         /// The engine's own message; it holds no path.
         message: String,
-        /// The engine's own numeric code: SQLite's extended result code, or a packed SQLSTATE.
+        /// The engine's own numeric code: SQLite's extended result code, or an SQLSTATE as [`native`] packs it.
         native: i32,
     },
     /// The call does not fit the statement.
@@ -191,7 +191,33 @@ const READ_ONLY: &str = "ask the operator to make the database and the data dire
 /// What to do about what cannot be opened or read.
 const UNAVAILABLE: &str = "ask the operator to look at the disk and at the data directory's permissions";
 
+/// Letters and digits of an SQLSTATE.
+const SQLSTATE_RADIX: u32 = 36;
+
+/// Packs the five characters of an SQLSTATE into the native code of an error: a negative number, which no code of
+/// SQLite's is. [`EngineError::sqlstate`] unpacks it.
+pub fn native(sqlstate: &str) -> i32 {
+    let digits = sqlstate.chars().take(5).map(|c| c.to_digit(SQLSTATE_RADIX).unwrap_or(0));
+    let packed = digits.fold(0, |packed, digit| packed * SQLSTATE_RADIX + digit);
+    -i32::try_from(packed).expect("five digits of base 36 are fewer") - 1
+}
+
 // === impl EngineError ===
+
+impl EngineError {
+    /// The SQLSTATE of a failed statement, where the engine has such codes.
+    pub fn sqlstate(&self) -> Option<String> {
+        let Self::Statement { native: native @ ..0, .. } = self else { return None };
+        let mut packed = (native + 1).unsigned_abs();
+        let mut characters = ['0'; 5];
+        for character in characters.iter_mut().rev() {
+            let digit = char::from_digit(packed % SQLSTATE_RADIX, SQLSTATE_RADIX);
+            *character = digit.expect("below the radix").to_ascii_uppercase();
+            packed /= SQLSTATE_RADIX;
+        }
+        Some(characters.iter().collect())
+    }
+}
 
 impl Reportable for EngineError {
     fn kind(&self) -> ErrorKind {
@@ -367,5 +393,21 @@ impl Condition {
             Self::Io | Self::CannotOpen | Self::Permission => UNAVAILABLE,
             _ => return None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_sqlstate_survives_as_a_number() {
+        let error =
+            |native| EngineError::Statement { condition: Condition::Other, message: String::new(), native };
+        for code in ["00000", "23505", "42P04", "XX000", "ZZZZZ"] {
+            assert_eq!(error(native(code)).sqlstate().as_deref(), Some(code));
+        }
+        assert_eq!(error(2067).sqlstate(), None);
+        assert_eq!(EngineError::Lost.sqlstate(), None);
     }
 }

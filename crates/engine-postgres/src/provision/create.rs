@@ -109,13 +109,12 @@ pub(crate) async fn adopt(
 async fn take_spare(inner: &Inner, admin: &mut Admin<'_>, name: &str) -> Result<bool, EngineError> {
     while let Some(spare) = super::spares::choose(inner, admin).await? {
         reach(inner, Step::Chosen, name)?;
-        let taken = adopt(inner, admin, (&spare, name)).await;
-        super::unlock(admin, &spare).await?;
-        match taken {
+        match adopt(inner, admin, (&spare, name)).await {
             // Somebody has taken it between.
             Err(error) if is(&error, "3D000") => {}
             taken => return taken.map(|()| true),
         }
+        super::unlock(admin, &spare).await?;
     }
     Ok(false)
 }

@@ -70,7 +70,6 @@ pub(crate) fn reach(inner: &crate::engine::Inner, step: Step, name: &str) -> Res
 
 /// Waits for the lock of a name, and holds it as long as the connection lives.
 pub(crate) async fn lock(admin: &mut Admin<'_>, name: &str) -> Result<(), EngineError> {
-    admin.run("SET lock_timeout = '60s'").await?;
     let locked = admin.rows("SELECT pg_catalog.pg_advisory_lock($1::bigint)", &[&lock_key(name)]).await;
     match locked {
         Err(error) if is(&error, "55P03") => Err(busy()),
@@ -91,5 +90,5 @@ pub(crate) async fn unlock(admin: &mut Admin<'_>, name: &str) -> Result<(), Engi
 
 fn busy() -> EngineError {
     let message = "somebody else is making or removing the database".to_owned();
-    EngineError::Statement { condition: Condition::Busy, message, native: crate::errors::native("55P03") }
+    EngineError::Statement { condition: Condition::Busy, message, native: rowhouse_engine::native("55P03") }
 }

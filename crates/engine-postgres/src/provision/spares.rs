@@ -20,8 +20,11 @@ pub(crate) async fn choose(inner: &Inner, admin: &mut Admin<'_>) -> Result<Optio
 
 /// The spares that were made from the template as it is.
 async fn ready(inner: &Inner, admin: &mut Admin<'_>) -> Result<Vec<String>, EngineError> {
-    let Some(template) = template(inner, admin).await? else { return Ok(Vec::new()) };
-    named(admin, &inner.names().own(&format!("spare~{template}~"))).await
+    let sql = "SELECT s.datname FROM pg_catalog.pg_database s, pg_catalog.pg_database t \
+               WHERE t.datname = $1 AND pg_catalog.starts_with(s.datname, $2 || t.oid || '~') ORDER BY s.oid";
+    let (template, spare) = (inner.names().own("template"), inner.names().own("spare~"));
+    let rows = admin.rows(sql, &[&template, &spare]).await?;
+    Ok(rows.into_iter().flatten().flatten().collect())
 }
 
 async fn named(admin: &mut Admin<'_>, beginning: &str) -> Result<Vec<String>, EngineError> {

@@ -10,7 +10,7 @@ const READ: usize = 16 << 10;
 
 /// The longest message that is taken, whatever it is: rows of more are skipped, anything else ends the
 /// connection.
-const MAX_MESSAGE: usize = 64 << 20;
+pub(crate) const MAX_MESSAGE: usize = 64 << 20;
 
 /// The room that is kept for the next message.
 const KEPT: usize = 64 << 10;

@@ -1,5 +1,5 @@
 //! Making a connection and logging in.
-use crate::dsn::Host;
+use crate::dsn::{Host, Target};
 use crate::secret::Secret;
 use crate::wire::cancel::Canceller;
 use crate::wire::link::{Incoming, Link};
@@ -23,6 +23,7 @@ pub(crate) struct Login {
     pub(crate) database: String,
     pub(crate) application_name: String,
     pub(crate) timeout: Duration,
+    pub(crate) target: Target,
     /// Further settings of the session.
     pub(crate) settings: Vec<(String, String)>,
 }
@@ -84,13 +85,20 @@ async fn connect_to(login: &Login, host: &Host) -> Result<Welcome, LoginError> {
     frontend::startup_message(own.into_iter().chain(SETTINGS).chain(more), link.out())?;
     link.flush().await?;
     authenticate(&mut link, login).await?;
-    let mut key = None;
+    let (mut key, mut is_standby) = (None, false);
     loop {
         match message(&mut link).await? {
+            // Told by every version that is supported.
+            Message::ParameterStatus(status) if status.name()? == "in_hot_standby" => {
+                is_standby = status.value()? == "on";
+            }
             Message::BackendKeyData(data) => key = Some((data.process_id(), data.secret_key())),
             Message::ReadyForQuery(_) => break,
             _ => {}
         }
+    }
+    if is_standby && login.target == Target::Primary {
+        return Err(io::Error::other("the server is a standby").into());
     }
     let key = key.ok_or_else(|| io::Error::other("the server told no key to cancel with"))?;
     let canceller = Arc::new(Canceller::new(host.clone(), login.tls.clone(), key));
@@ -163,7 +171,7 @@ async fn scram(link: &mut Link, password: &[u8], mechanisms: &[String]) -> Resul
 async fn message(link: &mut Link) -> Result<Message, LoginError> {
     loop {
         match link.next().await? {
-            Incoming::Message(Message::NoticeResponse(_) | Message::ParameterStatus(_)) => {}
+            Incoming::Message(Message::NoticeResponse(_)) => {}
             Incoming::Message(Message::ErrorResponse(body)) => return Err(refused(&body)?),
             Incoming::Message(message) => return Ok(message),
             Incoming::LongRow => return Err(unexpected().into()),

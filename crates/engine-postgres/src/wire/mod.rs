@@ -6,7 +6,7 @@ mod stream;
 mod tls;
 
 pub(crate) use cancel::Canceller;
-pub(crate) use link::{Incoming, Link};
+pub(crate) use link::{Incoming, Link, MAX_MESSAGE};
 pub(crate) use login::{Login, LoginError, Welcome, connect};
 pub(crate) use tls::Tls;
 pub use tls::TlsError;

@@ -1,11 +1,18 @@
 //! What a connection is made of: TCP or a Unix socket, with or without TLS.
 use crate::dsn::Host;
+use rustix::net::sockopt;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
+
+/// After how long without a word it is looked whether the other machine is there, how often, and how many times.
+const IDLE: Duration = Duration::from_secs(60);
+const INTERVAL: Duration = Duration::from_secs(10);
+const TRIES: u32 = 3;
 
 /// A socket.
 #[derive(Debug)]
@@ -29,6 +36,7 @@ impl Socket {
             Host::Network { name, port } => {
                 let stream = TcpStream::connect((name.as_str(), *port)).await?;
                 stream.set_nodelay(true)?;
+                keep_alive(&stream)?;
                 Ok(Self::Tcp(stream))
             }
             Host::Unix { directory, port } => {
@@ -37,6 +45,15 @@ impl Socket {
             }
         }
     }
+}
+
+/// Has the system find out when the other machine is gone: whoever waits for an answer then need not wait for ever.
+fn keep_alive(stream: &TcpStream) -> io::Result<()> {
+    sockopt::set_tcp_keepidle(stream, IDLE)?;
+    sockopt::set_tcp_keepintvl(stream, INTERVAL)?;
+    sockopt::set_tcp_keepcnt(stream, TRIES)?;
+    sockopt::set_socket_keepalive(stream, true)?;
+    Ok(())
 }
 
 /// Delegates each method to what it is made of.

@@ -140,3 +140,26 @@ fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     (found == tag).then_some(())?;
     rest.split_at_checked(len)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_is_bound_to_certificates_of_every_usual_kind() {
+        let algorithms = [
+            (&rcgen::PKCS_ECDSA_P256_SHA256, Some(32)),
+            (&rcgen::PKCS_ECDSA_P384_SHA384, Some(48)),
+            (&rcgen::PKCS_RSA_SHA256, Some(32)),
+            (&rcgen::PKCS_ED25519, None),
+        ];
+        for (algorithm, len) in algorithms {
+            let key = rcgen::KeyPair::generate_for(algorithm).unwrap();
+            let parameters = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+            let certificate = parameters.self_signed(&key).unwrap();
+            assert_eq!(digest(certificate.der()).map(|digest| digest.len()), len, "{algorithm:?}");
+        }
+        assert_eq!(digest(&[0x30, 0x84, 255, 255, 255, 255]), None);
+        assert_eq!(digest(&[]), None);
+    }
+}

@@ -1,7 +1,8 @@
 //! Databases come into being, once each, and go.
 use crate::support::{Cluster, needs_postgres};
 use rowhouse_engine::conformance::{Harness, integer, query};
-use rowhouse_engine::{Engine, EngineError, Presence};
+use rowhouse_engine::{Course, Engine, EngineError, Over, Pace, Presence, Restoration};
+use rowhouse_engine_postgres::Secret;
 use std::sync::Arc;
 
 #[tokio::test]
@@ -180,4 +181,45 @@ async fn databases_that_were_there_before_are_served_and_listed() {
     assert_eq!(integer(&mut *one, "SELECT 1").await, 1);
     drop(one);
     cluster.done().await;
+}
+
+/// As where a server is rented: who administers may make databases and roles, and is no superuser.
+#[tokio::test]
+async fn who_administers_need_not_be_a_superuser() {
+    needs_postgres!();
+    let admin = format!("admin_{}", std::process::id());
+    let make = format!("CREATE ROLE {admin} LOGIN CREATEDB CREATEROLE PASSWORD 'known'");
+    crate::support::psql(&make).expect("made");
+    crate::support::psql(&format!("GRANT CONNECT ON DATABASE postgres TO {admin}")).expect("granted");
+    let cluster = Cluster::with(|config| {
+        config.servers[0].admin.user = admin.clone();
+        config.servers[0].admin.password = Some(Secret::new("known"));
+        config.spares = 1;
+    });
+    cluster.engine.prepare().await.expect("prepares");
+    let at = cluster.at("tenant");
+    let database = cluster.open_new("tenant").await;
+    let mut one = database.connect().await.expect("connects");
+    query(&mut *one, "CREATE TABLE t (n int)").await;
+    query(&mut *one, "INSERT INTO t VALUES (1)").await;
+    assert!(database.size().await.is_some());
+    let before = cluster.engine.stamp(&at).await.expect("tells");
+    query(&mut *one, "INSERT INTO t VALUES (2)").await;
+    assert!(!cluster.engine.stamp(&at).await.expect("tells").is_unchanged_since(before));
+    let course = Course::new(Pace::Full);
+    let file = cluster.scratch("backup");
+    database.backup(&file, &course).await.expect("backs up");
+    one.close().await;
+    database.close().await.expect("closes");
+    let restoration = Restoration { from: &file, over: Over::Existing };
+    cluster.engine.restore(&at, restoration, &course).await.expect("restores");
+    let database = cluster.engine.open(&at).await.expect("opens");
+    let mut one = database.connect().await.expect("connects");
+    assert_eq!(integer(&mut *one, "SELECT sum(n) FROM t").await, 3);
+    // Somebody is still connected: that one is ended.
+    cluster.engine.destroy(&at).await.expect("destroys");
+    cluster.engine.shut_down().await;
+    assert!(cluster.names().iter().all(|name| !name.ends_with("tenant")), "{:?}", cluster.names());
+    cluster.done().await;
+    crate::support::psql(&format!("DROP OWNED BY {admin}; DROP ROLE {admin}")).expect("dropped");
 }

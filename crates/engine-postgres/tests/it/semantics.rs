@@ -2,7 +2,6 @@
 use crate::support::{Cluster, needs_postgres};
 use rowhouse_engine::conformance::{Harness, failure, integer, query, run, unlimited, within};
 use rowhouse_engine::{Condition, Connection, EngineError, Listener, News, Options, SessionState, SqlPolicy};
-use rowhouse_engine_postgres::sqlstate;
 use rowhouse_types::{Arguments, ErrorCode, Reportable, Request, Value};
 use std::sync::Arc;
 
@@ -11,10 +10,7 @@ fn text(text: &str) -> Value {
 }
 
 fn code(error: &EngineError) -> String {
-    match error {
-        EngineError::Statement { native, .. } => sqlstate(*native),
-        other => panic!("{other:?}"),
-    }
+    error.sqlstate().unwrap_or_else(|| panic!("{error:?}"))
 }
 
 async fn with(connection: &mut dyn Connection, sql: &str, arguments: &[Value]) -> Vec<Vec<Value>> {

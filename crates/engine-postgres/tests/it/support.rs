@@ -95,7 +95,7 @@ impl Cluster {
 }
 
 /// Where the programs of the newest server are.
-fn programs() -> Option<PathBuf> {
+pub(crate) fn programs() -> Option<PathBuf> {
     let told = std::process::Command::new("pg_config").arg("--bindir").output().ok()?;
     Some(PathBuf::from(String::from_utf8(told.stdout).ok()?.trim()))
         .filter(|bin| bin.join("pg_dump").exists())

@@ -108,6 +108,8 @@ impl From<&EngineError> for Fail {
     fn from(error: &EngineError) -> Self {
         let fault = Fault::from(error);
         match error {
+            // Not SQLite's: what it is called here is what it is.
+            EngineError::Statement { native: ..0, .. } => fault.into(),
             EngineError::Statement { native, .. } => {
                 let (word, extended) = sqlite::names(*native);
                 Self { extended: Some(extended), ..Self::named(word, fault) }
