@@ -53,12 +53,9 @@ impl PostgresConnection {
         outlet: Outlet,
     ) -> Result<Chunk, EngineError> {
         let mut clock = Clock::new(options.deadline);
+        self.ready(&clock).await.inspect_err(|_| self.is_busy = false)?;
         let mut watch = Watch::new(&self.session, &self.shared);
-        let performed = self.ready(&clock).await;
-        let performed = match performed {
-            Ok(()) => self.serve(&request, (&mut clock, &options), &outlet).await,
-            Err(error) => Err(error),
-        };
+        let performed = self.serve(&request, (&mut clock, &options), &outlet).await;
         watch.has_ended = self.session.is_home();
         self.is_busy = false;
         performed
@@ -69,6 +66,10 @@ impl PostgresConnection {
         self.session.home().await?;
         if clock.is_over() {
             return Err(EngineError::TimedOut);
+        }
+        // A session that held nothing is as good as another one: the server was restarted, or had no use for it.
+        if self.session.state() == SessionState::Clean && self.session.has_ended().await {
+            self.session = self.shared.begin().await?;
         }
         self.session.cleanse().await
     }
@@ -175,11 +176,9 @@ impl PostgresConnection {
 
     async fn tell(&mut self, sql: &str, options: &Options) -> Result<Description, EngineError> {
         let mut clock = Clock::new(options.deadline);
+        self.ready(&clock).await.inspect_err(|_| self.is_busy = false)?;
         let mut watch = Watch::new(&self.session, &self.shared);
-        let told = match self.ready(&clock).await {
-            Ok(()) => self.describe_one(sql, &mut clock, options).await,
-            Err(error) => Err(error),
-        };
+        let told = self.describe_one(sql, &mut clock, options).await;
         watch.has_ended = self.session.is_home();
         self.is_busy = false;
         told

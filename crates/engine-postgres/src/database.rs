@@ -21,16 +21,16 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// An opened database.
 #[derive(Debug)]
 pub(crate) struct PostgresDatabase {
-    inner: Arc<Inner>,
-    place: Place,
-    /// What the server calls it, whatever its name is.
-    oid: String,
     shared: Arc<Shared>,
 }
 
 /// What a database and its connections share.
 #[derive(Debug)]
 pub(crate) struct Shared {
+    inner: Arc<Inner>,
+    place: Place,
+    /// What the server calls it, whatever its name is.
+    oid: String,
     pub(crate) quota: Quota,
     tracker: TaskTracker,
     runtime: Handle,
@@ -49,6 +49,22 @@ impl Shared {
             self.tracker.spawn_on(cancellation, &self.runtime);
         }
     }
+
+    /// Begins a session with the database that was opened, and with no other of its name.
+    pub(crate) async fn begin(&self) -> Result<Session, EngineError> {
+        if self.is_closed.load(Ordering::Relaxed) {
+            return Err(EngineError::Closed);
+        }
+        let mut session = Session::new(self.inner.log_in(&self.place).await?);
+        let mut clock = Clock::new(Some(Instant::now() + PATIENCE));
+        let own = "SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()";
+        let rows = session.fetch((own, &[]), &mut clock).await?;
+        if rows.into_iter().flatten().flatten().next().as_ref() != Some(&self.oid) {
+            self.is_replaced.store(true, Ordering::Relaxed);
+            return Err(EngineError::Replaced);
+        }
+        Ok(session)
+    }
 }
 
 // === impl PostgresDatabase ===
@@ -57,36 +73,26 @@ impl PostgresDatabase {
     pub(crate) fn new(inner: Arc<Inner>, place: Place, oid: String) -> Self {
         let stay = inner.occupancy.enter(&place.location());
         let shared = Shared {
+            oid,
             quota: Quota::default(),
             tracker: inner.tracker.clone(),
             runtime: Handle::current(),
             is_closed: AtomicBool::new(false),
             is_replaced: AtomicBool::new(false),
             stay,
+            inner,
+            place,
         };
-        Self { inner, place, oid, shared: Arc::new(shared) }
-    }
-
-    async fn session(&self) -> Result<PostgresConnection, EngineError> {
-        let mut session = Session::new(self.inner.log_in(&self.place).await?);
-        let mut clock = Clock::new(Some(Instant::now() + PATIENCE));
-        let own = "SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()";
-        let rows = session.fetch((own, &[]), &mut clock).await?;
-        if rows.into_iter().flatten().flatten().next().as_ref() != Some(&self.oid) {
-            self.shared.is_replaced.store(true, Ordering::Relaxed);
-            return Err(EngineError::Replaced);
-        }
-        Ok(PostgresConnection::new(session, self.shared.clone()))
+        Self { shared: Arc::new(shared) }
     }
 }
 
 impl Database for PostgresDatabase {
     fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, EngineError>> {
         Box::pin(async move {
-            if self.shared.is_closed.load(Ordering::Relaxed) {
-                return Err(EngineError::Closed);
-            }
-            let connection: Box<dyn Connection> = Box::new(self.session().await?);
+            let session = self.shared.begin().await?;
+            let connection: Box<dyn Connection> =
+                Box::new(PostgresConnection::new(session, self.shared.clone()));
             Ok(connection)
         })
     }
@@ -100,7 +106,7 @@ impl Database for PostgresDatabase {
     }
 
     fn size(&self) -> BoxFuture<'_, Option<u64>> {
-        Box::pin(self.inner.size(&self.place))
+        Box::pin(self.shared.inner.size(&self.shared.place))
     }
 
     fn bound(&self, max_bytes: Option<u64>) {
@@ -111,7 +117,7 @@ impl Database for PostgresDatabase {
         Box::pin(async move {
             let quota = &self.shared.quota;
             if quota.is_bounded() {
-                quota.measured(self.inner.size(&self.place).await);
+                quota.measured(self.shared.inner.size(&self.shared.place).await);
             }
             Ok(quota.frozen().is_some())
         })
@@ -123,11 +129,11 @@ impl Database for PostgresDatabase {
     }
 
     fn stamp(&self) -> BoxFuture<'_, Result<Option<Stamp>, EngineError>> {
-        Box::pin(async move { self.inner.stamp(&self.place).await.map(Some) })
+        Box::pin(async move { self.shared.inner.stamp(&self.shared.place).await.map(Some) })
     }
 
     fn backup<'a>(&'a self, to: &'a Path, course: &'a Course) -> BoxFuture<'a, Result<(), EngineError>> {
-        Box::pin(copies::back_up(&self.inner, &self.place, to, course))
+        Box::pin(copies::back_up(&self.shared.inner, &self.shared.place, to, course))
     }
 
     fn listen(&self, _listener: Arc<dyn Listener>) -> BoxFuture<'_, Result<Box<dyn Listening>, EngineError>> {

@@ -3,7 +3,7 @@
 //! Invariants: `awaited` is how many `ReadyForQuery` the server still owes; `unsynced` that something was
 //! sent for which it owes one only when it is asked. While either holds, nobody knows what the session holds.
 use crate::errors::{Failure, broken};
-use crate::wire::{Canceller, Incoming, Link, Welcome};
+use crate::wire::{Canceller, Incoming, Link, Waiting, Welcome};
 use fallible_iterator::FallibleIterator;
 use postgres_protocol::IsNull;
 use postgres_protocol::message::backend::{DataRowBody, Message};
@@ -18,6 +18,9 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// How long what is asked of a session between requests may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long bytes that have arrived may take to become a message.
+const GLANCE: Duration = Duration::from_millis(20);
 
 /// A name that no prepared statement has.
 const NOTHING: &str = "rowhouse: nothing";
@@ -305,6 +308,38 @@ impl Session {
         match self.settle(clock).await? {
             None => Ok(()),
             Some(failure) => Err(failure.into_error()),
+        }
+    }
+
+    /// Whether the server has ended the session while nothing was under way.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped; what was read is kept.
+    pub(crate) async fn has_ended(&mut self) -> bool {
+        loop {
+            match self.link.stream().peek() {
+                Ok(Waiting::Nothing) => return false,
+                Ok(Waiting::End) | Err(_) => return true,
+                Ok(Waiting::Bytes) => {}
+            }
+            // News of the server's, or why it ends; TLS may have sent something that is no message.
+            match tokio::time::timeout(GLANCE, self.link.fill()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return true,
+                Err(_elapsed) => return false,
+            }
+            loop {
+                match self.link.take() {
+                    Ok(None) => break,
+                    Ok(Some(Incoming::Message(
+                        Message::NoticeResponse(_)
+                        | Message::ParameterStatus(_)
+                        | Message::NotificationResponse(_),
+                    ))) => {}
+                    _ => return true,
+                }
+            }
         }
     }
 

@@ -1,13 +1,23 @@
 //! What a connection is made of: TCP or a Unix socket, with or without TLS.
 use crate::dsn::Host;
-use rustix::net::sockopt;
+use rustix::io::Errno;
+use rustix::net::{self, RecvFlags, sockopt};
 use std::io;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
+
+/// What the system has of what the other end sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    Nothing,
+    Bytes,
+    End,
+}
 
 /// After how long without a word it is looked whether the other machine is there, how often, and how many times.
 const IDLE: Duration = Duration::from_secs(60);
@@ -26,6 +36,28 @@ pub(crate) enum Socket {
 pub(crate) enum Stream {
     Plain(Socket),
     Tls(Box<TlsStream<Socket>>),
+}
+
+// === impl Stream ===
+
+impl Stream {
+    /// What the system has of what the other end sent, without taking it: bytes, nothing yet, or the end.
+    pub(crate) fn peek(&self) -> io::Result<Waiting> {
+        let socket = match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(tls) => tls.get_ref().0,
+        };
+        let fd = match socket {
+            Socket::Tcp(stream) => stream.as_fd(),
+            Socket::Unix(stream) => stream.as_fd(),
+        };
+        match net::recv(fd, &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+            Ok((0, _)) => Ok(Waiting::End),
+            Ok(_) => Ok(Waiting::Bytes),
+            Err(Errno::AGAIN) => Ok(Waiting::Nothing),
+            Err(error) => Err(error.into()),
+        }
+    }
 }
 
 // === impl Socket ===

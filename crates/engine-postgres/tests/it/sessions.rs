@@ -145,6 +145,44 @@ async fn a_cancellation_reaches_the_statement_it_was_meant_for() {
     cluster.done().await;
 }
 
+/// Has the server end the session.
+async fn end(cluster: &Cluster, connection: &mut dyn Connection) {
+    let process = integer(connection, "SELECT pg_backend_pid()").await;
+    cluster.psql(&format!("SELECT pg_terminate_backend({process}, 5000)"));
+}
+
+/// Nothing of it can be missed, so nobody is told.
+#[tokio::test]
+async fn a_session_that_held_nothing_is_begun_again() {
+    needs_postgres!();
+    for encrypted in [false, true] {
+        let cluster = Cluster::with(|config| {
+            if encrypted {
+                config.servers[0].admin = crate::transport::encrypted();
+            }
+        });
+        let mut one = cluster.connect_new("tenant").await;
+        query(&mut *one, "CREATE TABLE t (n int)").await;
+        for n in 1..5 {
+            end(&cluster, &mut *one).await;
+            query(&mut *one, "INSERT INTO t VALUES (1)").await;
+            assert_eq!(one.state(), SessionState::Clean);
+            end(&cluster, &mut *one).await;
+            assert_eq!(
+                one.describe("SELECT n FROM t", unlimited()).await.expect("described").columns.len(),
+                1
+            );
+            assert_eq!(integer(&mut *one, "SELECT count(*) FROM t").await, n);
+        }
+        query(&mut *one, "CREATE TEMP TABLE held (n int)").await;
+        end(&cluster, &mut *one).await;
+        let error = failure(&mut *one, "SELECT 1", within(10_000)).await;
+        assert!(matches!(error, EngineError::Lost), "what it held is missed: {error:?}");
+        drop(one);
+        cluster.done().await;
+    }
+}
+
 #[tokio::test]
 async fn a_session_that_the_server_ends_is_lost_and_another_is_not() {
     needs_postgres!();
@@ -152,8 +190,8 @@ async fn a_session_that_the_server_ends_is_lost_and_another_is_not() {
     let database = cluster.open_new("tenant").await;
     let mut one = database.connect().await.expect("connects");
     let mut two = database.connect().await.expect("connects");
-    let process = integer(&mut *one, "SELECT pg_backend_pid()").await;
-    cluster.psql(&format!("SELECT pg_terminate_backend({process}, 5000)"));
+    query(&mut *one, "BEGIN").await;
+    end(&cluster, &mut *one).await;
     let error = failure(&mut *one, "SELECT 1", within(10_000)).await;
     assert!(matches!(error, EngineError::Lost), "{error:?}");
     assert_ne!(one.state(), SessionState::Clean);

@@ -7,7 +7,7 @@ use rowhouse_types::Value;
 use std::sync::Arc;
 
 /// The server with TLS, trusting what the URL of the tests says.
-fn encrypted() -> Dsn {
+pub(crate) fn encrypted() -> Dsn {
     let mut dsn = Dsn::parse(&format!("{}&sslmode=verify-full", crate::support::url())).expect("a DSN");
     assert!(matches!(dsn.encryption, Encryption::Verified { roots: Some(_) }));
     dsn.application_name = "encrypted".to_owned();
