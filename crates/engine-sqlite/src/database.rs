@@ -1,10 +1,11 @@
 //! An open database: what its sessions share.
 use crate::backup::{self, Copier};
-use crate::config::{Access, Config};
+use crate::closing::{leaves_untouched, settle};
+use crate::config::Config;
 use crate::connection::SqliteConnection;
 use crate::executor::Executor;
 use crate::feed::Feed;
-use crate::files::Place;
+use crate::glance::Gate;
 use crate::handle::{Handle, Source};
 use crate::job::Guest;
 use crate::kept::Kept;
@@ -15,14 +16,11 @@ use crate::quota::Quota;
 use crate::trust::Trust;
 use crate::turn::{Asked, Turn, Turns};
 use futures::future::BoxFuture;
-use rowhouse_engine::{Condition, Connection, Course, Database, EngineError, Listener, Listening, Stamp};
+use rowhouse_engine::{Connection, Course, Database, EngineError, Listener, Listening, Stamp};
 use rowhouse_sync::Limiter;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-
-/// How long a closing database waits for others to stop reading it.
-const READERS_LEAVE: Duration = Duration::from_millis(100);
 
 /// How long a closing database waits for who shortens its log: a gap and a checkpoint.
 const TENDED: Duration = Duration::from_secs(5);
@@ -40,18 +38,31 @@ pub(crate) struct Shared {
     /// Whether its short reads are run where they are asked for.
     pub(crate) trust: Trust,
     look: Look,
+    /// Who makes a connection passes it first.
+    pub(crate) gate: Gate,
     quota: Arc<Quota>,
-    source: Source,
-    config: Arc<Config>,
+    pub(crate) source: Source,
+    pub(crate) config: Arc<Config>,
     copier: Copier,
     handles: Mutex<Handles>,
-    kept: Kept,
+    pub(crate) kept: Kept,
     /// Of a file: it is open here, until it is closed.
     occupant: Mutex<Option<Occupant>>,
 }
 
+/// What a database is made of.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) source: Source,
+    pub(crate) executor: Executor,
+    pub(crate) copier: Copier,
+    /// Of a file: it is open here.
+    pub(crate) occupant: Option<Occupant>,
+    pub(crate) kept: Kept,
+}
+
 /// They travel boxed, and are not moved about here.
-type Boxed = Vec<Box<Handle>>;
+pub(crate) type Boxed = Vec<Box<Handle>>;
 
 /// The connections of SQLite's that nobody uses.
 ///
@@ -78,6 +89,29 @@ pub(crate) struct SqliteDatabase {
 // === impl Shared ===
 
 impl Shared {
+    fn new(parts: Parts, quota: Arc<Quota>, (gate, handles): (Gate, Handles)) -> Self {
+        let Parts { source, executor, copier, occupant, kept } = parts;
+        let config = copier.config().clone();
+        let now = Instant::now();
+        Self {
+            executor,
+            turns: Turns::new(config.writers_waiting),
+            lanes: Limiter::new(config.lanes, config.writers_waiting),
+            log: Log::new(config.limits.wal_pages),
+            feed: Arc::default(),
+            trust: Trust::new(now),
+            look: Look::new(now),
+            gate,
+            quota,
+            source,
+            config,
+            copier,
+            handles: Mutex::new(handles),
+            kept,
+            occupant: Mutex::new(occupant),
+        }
+    }
+
     /// Whether only who has the turn may touch the pages, be it to read.
     pub(crate) fn is_exclusive(&self) -> bool {
         self.source.is_exclusive()
@@ -119,7 +153,13 @@ impl Shared {
 
     /// A connection that is lent to nobody. Blocks.
     pub(crate) fn open_aside(&self) -> Result<Box<Handle>, EngineError> {
+        self.gate.pass()?;
         Handle::open(&self.source, &self.config, &self.quota).map(Box::new)
+    }
+
+    /// A connection that has the file to itself. Blocks.
+    pub(crate) fn open_alone(&self) -> Result<Handle, EngineError> {
+        Handle::open_alone(&self.source, &self.config, &self.quota)
     }
 
     /// The one used last of the connections that nobody uses, if it knows `sql` as short.
@@ -238,44 +278,23 @@ impl Handles {
 
 impl SqliteDatabase {
     /// Opens it; what waits for a thread on its behalf does so as a party of its own. Blocks.
-    pub(crate) fn open(
-        source: Source,
-        executor: Executor,
-        copier: Copier,
-        (occupant, kept): (Option<Occupant>, Kept),
-    ) -> Result<Self, EngineError> {
-        let config = copier.config().clone();
+    pub(crate) fn open(parts: Parts) -> Result<Self, EngineError> {
         let quota = Arc::new(Quota::default());
-        let opened = Box::new(Handle::open(&source, &config, &quota)?);
-        if let Source::File { place, .. } = &source {
-            kept.reuse(place);
+        let opened = Box::new(Handle::open(&parts.source, parts.copier.config(), &quota)?);
+        if let Source::File { place, .. } = &parts.source {
+            parts.kept.reuse(place);
         }
         let (anchor, idle) =
-            if source.is_exclusive() { (Some(opened), Vec::new()) } else { (None, vec![opened]) };
-        let turns = Turns::new(config.writers_waiting);
-        let lanes = Limiter::new(config.lanes, config.writers_waiting);
-        let log = Log::new(config.limits.wal_pages);
-        let handles = Mutex::new(Handles { idle, ..Handles::default() });
-        let occupant = Mutex::new(occupant);
-        let now = Instant::now();
-        let (feed, trust, look) = (Arc::default(), Trust::new(now), Look::new(now));
-        let shared = Shared {
-            executor,
-            turns,
-            lanes,
-            log,
-            feed,
-            trust,
-            look,
-            quota,
-            source,
-            config,
-            copier,
-            handles,
-            kept,
-            occupant,
-        };
+            if parts.source.is_exclusive() { (Some(opened), Vec::new()) } else { (None, vec![opened]) };
+        let handles = Handles { idle, ..Handles::default() };
+        let shared = Shared::new(parts, quota, (Gate::connected(), handles));
         Ok(Self { shared: Arc::new(shared), anchor: Mutex::new(anchor) })
+    }
+
+    /// One of a file that left its log when it was closed, without a connection yet.
+    pub(crate) fn unread(parts: Parts) -> Self {
+        let shared = Shared::new(parts, Arc::default(), (Gate::unread(), Handles::default()));
+        Self { shared: Arc::new(shared), anchor: Mutex::default() }
     }
 
     /// The turn to write, where nothing can be read without it.
@@ -284,6 +303,11 @@ impl SqliteDatabase {
             return Ok(None);
         }
         self.shared.clone().turn().await.map(Some)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// A session.
@@ -414,14 +438,15 @@ impl Database for SqliteDatabase {
             let witness = self.shared.feed.end();
             let anchor = self.take_anchor();
             let shared = self.shared.clone();
-            let settled = self
-                .shared
-                .executor
-                .call(move || {
+            let settled = if leaves_untouched(&shared) {
+                Ok(Ok(()))
+            } else {
+                let settle = move || {
                     drop(witness);
                     settle(&shared, idle, anchor)
-                })
-                .await;
+                };
+                self.shared.executor.call(settle).await
+            };
             drop(self.shared.occupant.lock().unwrap_or_else(PoisonError::into_inner).take());
             drop(tended);
             settled?
@@ -429,64 +454,16 @@ impl Database for SqliteDatabase {
     }
 }
 
-/// Leaves all that was committed in the main file, and nothing beside it. Blocks.
-fn settle(shared: &Shared, mut idle: Boxed, anchor: Option<Box<Handle>>) -> Result<(), EngineError> {
-    let Shared { source, config, .. } = shared;
-    let last = idle.pop();
-    for handle in idle {
-        handle.close()?;
-    }
-    if config.access == Access::ReadOnly {
-        return last.map_or(Ok(()), |handle| handle.close());
-    }
-    let Source::File { place, identity, .. } = source else {
-        last.map_or(Ok(()), |handle| handle.close())?;
-        return anchor.map_or(Ok(()), |handle| handle.close());
-    };
-    if matches!(source.verify(), Err(EngineError::Replaced)) {
-        return last.map_or(Ok(()), |handle| part_from_moved(*handle, place));
-    }
-    let handle = match last {
-        Some(handle) => handle,
-        // The last connection to close has emptied the log, unless something stopped it.
-        None if place.log_bytes()?.is_some_and(|bytes| bytes != 0) => {
-            Box::new(Handle::open(source, config, &Arc::default())?)
-        }
-        None => return Ok(()),
-    };
-    // Who reads it besides, such as a backup, does not keep the database from closing: what was
-    // committed is safe in the log, and the last to leave empties it.
-    if place.log_bytes()? != Some(0) {
-        let patience = handle.connection.busy_timeout(READERS_LEAVE);
-        patience.map_err(|error| crate::errors::translate(&error))?;
-        match handle.checkpoint() {
-            Err(EngineError::Statement { condition: Condition::Busy, .. }) => {
-                tracing::debug!("somebody else reads the database that closes");
-            }
-            emptied => emptied?,
-        }
-    }
-    if shared.kept.leave(place, *identity) {
-        handle.leave_log();
-    }
-    handle.close()
-}
-
-/// Lets go of a file that is not where it was: what was committed goes where the file went, for a
-/// log left here would be taken for that of the next file of this name. Blocks.
-fn part_from_moved(handle: Handle, place: &Place) -> Result<(), EngineError> {
-    let emptied = handle.checkpoint();
-    let closed = handle.close();
-    if emptied.is_err() {
-        place.set_log_aside()?;
-    }
-    emptied.and(closed)
-}
-
 /// SQLite may write while it closes, so that is left to the executor.
 impl Drop for SqliteDatabase {
     fn drop(&mut self) {
-        let idle = self.shared.handles().take_all();
+        let (idle, closed) = {
+            let mut handles = self.shared.handles();
+            (handles.take_all(), handles.closed)
+        };
+        if !closed {
+            leaves_untouched(&self.shared);
+        }
         for handle in idle.into_iter().chain(self.take_anchor()).chain(self.shared.feed.end()) {
             drop(self.shared.executor.submit(handle, drop));
         }

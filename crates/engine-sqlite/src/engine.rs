@@ -2,13 +2,13 @@
 use crate::backup::{self, Copier};
 use crate::claim::Claimed;
 use crate::config::Config;
-use crate::database::SqliteDatabase;
+use crate::database::{Parts, SqliteDatabase};
 use crate::errors::storage;
 use crate::executor::Executor;
 use crate::files::{Files, Place};
 use crate::handle::Source;
 use crate::kept::Kept;
-use crate::occupancy::Occupancy;
+use crate::occupancy::{Occupancy, Occupant};
 use futures::future::BoxFuture;
 use rowhouse_engine::{
     Claim, Claimant, Course, Database, Engine, EngineError, Location, Presence, Restoration, Stamp,
@@ -71,7 +71,7 @@ impl SqliteEngine {
     /// Opens the database at `path`, without telling anybody what it is.
     #[cfg(test)]
     pub(crate) fn open_here(&self, path: &str) -> Result<SqliteDatabase, EngineError> {
-        self.inner.open(path)
+        self.inner.reopen(path).map_or_else(|| self.inner.open(path), Ok)
     }
 
     /// Runs `work` on the executor.
@@ -146,7 +146,10 @@ impl Engine for SqliteEngine {
     fn open<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Result<Arc<dyn Database>, EngineError>> {
         Box::pin(async move {
             let path = at.0.clone();
-            let database = self.on_executor(move |inner| inner.open(&path)).await?;
+            let database = match self.inner.reopen(&path) {
+                Some(database) => database,
+                None => self.on_executor(move |inner| inner.open(&path)).await?,
+            };
             let database: Arc<dyn Database> = Arc::new(database);
             Ok(database)
         })
@@ -266,8 +269,27 @@ impl Inner {
                 (source.keeping_locks(&self.locks), Some(self.occupancy.enter(&place, identity)?))
             }
         };
-        let party = self.executor.party();
-        SqliteDatabase::open(source, party, self.copier.clone(), (occupant, self.kept.clone()))
+        SqliteDatabase::open(self.parts(source, occupant))
+    }
+
+    /// Opens a file that was closed a moment ago and left its log, without a connection; `None` if it is not
+    /// the one it was, or somebody is in the way. Blocks for some looks at the file system.
+    fn reopen(&self, path: &str) -> Option<SqliteDatabase> {
+        let identity = self.kept.identity(Path::new(path))?;
+        let place = self.files.place(path).ok()?;
+        if place.identify().ok()? != Some(identity) {
+            return None;
+        }
+        let occupant = self.occupancy.enter_now(&place, identity).ok()?;
+        self.kept.reuse(&place);
+        // How its name is written was looked at when it was opened before.
+        let source = Source::File { place, identity, family: None }.keeping_locks(&self.locks);
+        Some(SqliteDatabase::unread(self.parts(source, Some(occupant))))
+    }
+
+    fn parts(&self, source: Source, occupant: Option<Occupant>) -> Parts {
+        let (executor, copier) = (self.executor.party(), self.copier.clone());
+        Parts { source, executor, copier, occupant, kept: self.kept.clone() }
     }
 
     fn destroy(&self, path: &str) -> Result<(), EngineError> {

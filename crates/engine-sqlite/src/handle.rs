@@ -99,6 +99,15 @@ impl Source {
         }
     }
 
+    /// The same, for a connection that shares no locks.
+    fn keeping_no_locks(&self) -> Self {
+        let mut alone = self.clone();
+        if let Self::File { family, .. } = &mut alone {
+            *family = None;
+        }
+        alone
+    }
+
     fn connect(&self, access: Access) -> rusqlite::Result<rusqlite::Connection> {
         let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX;
         match self {
@@ -133,6 +142,25 @@ impl Handle {
     ) -> Result<Self, EngineError> {
         let storage = if source.is_exclusive() { Storage::Memory } else { Storage::File };
         source.verify()?;
+        Self::open_as(storage, source, config, quota)
+    }
+
+    /// As [`Handle::open`], for who has just looked at the file, to have it alone: what is asked of the connection
+    /// fails where others have the file open, and others find it locked. It is to be read only. Blocks.
+    pub(crate) fn open_alone(
+        source: &Source,
+        config: &Arc<Config>,
+        quota: &Arc<Quota>,
+    ) -> Result<Self, EngineError> {
+        Self::open_as(Storage::FileAlone, &source.keeping_no_locks(), config, quota)
+    }
+
+    fn open_as(
+        storage: Storage,
+        source: &Source,
+        config: &Arc<Config>,
+        quota: &Arc<Quota>,
+    ) -> Result<Self, EngineError> {
         let mut connection = source.connect(config.access).map_err(|error| translate(&error))?;
         let (gatekeeper, watch) = (Arc::new(Gatekeeper::default()), Arc::new(Watch::default()));
         harden(&mut connection, storage, config, &gatekeeper, &watch).map_err(|error| translate(&error))?;
@@ -206,6 +234,14 @@ impl Handle {
         if self.gatekeeper.heard().compiled {
             self.forget(sql);
         }
+    }
+
+    /// Whether `sql` can be compiled and calls nothing that may take long however little it reads.
+    pub(crate) fn compiles_cheap(&mut self, sql: &str, options: &Options) -> bool {
+        self.listen();
+        self.admit(options).is_ok()
+            && self.connection.prepare_cached(sql).is_ok()
+            && !self.gatekeeper.heard().costly
     }
 
     /// What is heard of compiling from now on is of the next statement.

@@ -22,6 +22,8 @@ const LONGEST_NAP: Duration = Duration::from_millis(20);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Storage {
     File,
+    /// In a file that the connection has to itself while it is open, and only reads.
+    FileAlone,
     Memory,
 }
 
@@ -136,7 +138,12 @@ fn limits(connection: &Connection, config: &Config) -> rusqlite::Result<()> {
 }
 
 fn pragmas(connection: &Connection, storage: Storage, config: &Config) -> rusqlite::Result<()> {
+    if storage == Storage::FileAlone {
+        // Before the file is touched. Of the other settings it has by itself those that concern who reads.
+        return connection.execute_batch("PRAGMA locking_mode=EXCLUSIVE; PRAGMA cell_size_check=ON;");
+    }
     let journal = match (storage, config.access) {
+        (Storage::FileAlone, _) => unreachable!("it was told apart above"),
         (Storage::File, Access::ReadWrite) => "=WAL",
         (Storage::File, Access::ReadOnly) => "",
         (Storage::Memory, _) => "=MEMORY",

@@ -12,9 +12,13 @@ pub(crate) struct House {
 impl House {
     /// One in which so many closed databases may leave their logs.
     pub(crate) fn new(kept_logs: usize) -> Self {
+        Self::with(Config { kept_logs, ..Config::default() })
+    }
+
+    /// One of these settings.
+    pub(crate) fn with(config: Config) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let data_directory = Some(directory.path().to_owned());
-        let config = Config { data_directory, kept_logs, ..Config::default() };
+        let config = Config { data_directory: Some(directory.path().to_owned()), ..config };
         let engine = SqliteEngine::new(config, Executor::new(ExecutorConfig::default())).unwrap();
         Self { engine, directory }
     }

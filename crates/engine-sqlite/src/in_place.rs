@@ -17,7 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 /// The most bytes of all arguments together: one instruction of SQLite's may go through all of them.
-const ARGUMENT_BYTES: usize = 16 << 10;
+pub(crate) const ARGUMENT_BYTES: usize = 16 << 10;
 
 /// What a read here needs beside the connection, given back after it.
 struct Room<'a> {
@@ -105,7 +105,7 @@ impl SqliteConnection {
     }
 }
 
-fn bytes(arguments: &Arguments) -> usize {
+pub(crate) fn bytes(arguments: &Arguments) -> usize {
     let length = |value: &Value| match value {
         Value::Text(text) => text.len(),
         Value::Blob(bytes) => bytes.len(),

@@ -2,6 +2,7 @@
 //! the executor.
 use crate::control::Control;
 use crate::database::Shared;
+use crate::glance;
 use crate::group::Group;
 use crate::handle::Handle;
 use crate::perform::{Halt, describe, perform};
@@ -154,6 +155,9 @@ impl Job {
             drop(right);
             return errand.unbegun(handle, error);
         }
+        let glances = matches!(right, Right::Lane(_)) && handle.is_none();
+        let errand = if glances { glance::answer(errand, &shared) } else { Some(errand) };
+        let Some(errand) = errand else { return };
         let mut handle = match handle.map_or_else(|| shared.lend(), Ok) {
             Ok(handle) => handle,
             Err(error) => {

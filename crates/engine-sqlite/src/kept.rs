@@ -13,7 +13,7 @@ use crate::files::{Identity, Place};
 use crate::occupancy::Occupancy;
 use rusqlite::Connection;
 use std::collections::{HashMap, VecDeque};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -57,6 +57,11 @@ impl Kept {
         state.logs.insert(path, Log { place: place.clone(), identity, since });
         state.compact();
         true
+    }
+
+    /// Which file was closed at `path` and left its log, if one did.
+    pub(crate) fn identity(&self, path: &Path) -> Option<Identity> {
+        self.state().logs.get(path).map(|log| log.identity)
     }
 
     /// What lies beside the database at `place` is others' from now on: it is open, gone or replaced.

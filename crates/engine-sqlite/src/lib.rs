@@ -13,6 +13,7 @@ mod authorizer;
 mod backup;
 mod bind;
 mod claim;
+mod closing;
 mod config;
 mod connection;
 mod control;
@@ -28,6 +29,7 @@ mod files;
 mod functions;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod glance;
 mod group;
 mod handle;
 mod hardening;

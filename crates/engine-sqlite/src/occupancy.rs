@@ -65,6 +65,11 @@ impl Occupancy {
         }
     }
 
+    /// As [`Occupancy::enter`], without waiting.
+    pub(crate) fn enter_now(&self, place: &Place, identity: Identity) -> Result<Occupant, EngineError> {
+        self.try_enter(place, identity, Kind::Database)
+    }
+
     /// As [`Occupancy::enter`], for a backup, which comes when it will: it does not wait.
     pub(crate) fn visit(&self, place: &Place, identity: Identity) -> Result<Occupant, EngineError> {
         self.try_enter(place, identity, Kind::Backup)
