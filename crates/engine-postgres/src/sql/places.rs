@@ -36,8 +36,15 @@ impl<'a> Placed<'a> {
                 _ => continue,
             };
             written.push_str(&sql[copied..token.at]);
-            written.push_str(&format!("${number}"));
             copied = token.at + token.text.len();
+            // `LIMIT?` must not become a word of its own.
+            let space = |beside: Option<char>| match beside {
+                Some(c) if c.is_alphanumeric() || matches!(c, '_' | '$') || !c.is_ascii() => " ",
+                _ => "",
+            };
+            let (before, after) =
+                (space(sql[..token.at].chars().next_back()), space(sql[copied..].chars().next()));
+            written.push_str(&format!("{before}${number}{after}"));
         }
         if copied != 0 {
             written.push_str(&sql[copied..]);
@@ -112,6 +119,8 @@ mod tests {
             ("SELECT ?2, ?1", "SELECT $2, $1", vec![Some("?1"), Some("?2")]),
             ("SELECT $2", "SELECT $2", vec![None, Some("$2")]),
             ("SELECT :a, :b, :a::int", "SELECT $1, $2, $1::int", vec![Some(":a"), Some(":b")]),
+            ("SELECT 1 LIMIT?", "SELECT 1 LIMIT $1", vec![None]),
+            ("SELECT 1 OFFSET:n LIMIT?2", "SELECT 1 OFFSET $1 LIMIT $2", vec![Some(":n"), Some("?2")]),
             ("SELECT $1, ?", "SELECT $1, $2", vec![Some("$1"), None]),
             ("SELECT ':a' /* :b */", "SELECT ':a' /* :b */", vec![]),
         ] {
