@@ -128,7 +128,7 @@ impl Shared {
             return Ok(());
         }
         let sight = self.source.sight(now);
-        if !self.look.was_under(sight) {
+        if !self.look.was_under(sight, now) {
             self.verify()?;
             self.look.note(now, sight);
         }

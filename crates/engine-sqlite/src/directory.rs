@@ -2,7 +2,7 @@
 use rustix::fs::Stat;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How soon after one who asked another is told what was seen then: where fewer ask, each looks at its own file.
@@ -11,8 +11,8 @@ const SOON: Duration = Duration::from_micros(100);
 /// For how long a look counts.
 const FRESH: Duration = Duration::from_millis(1);
 
-/// File systems may tell times in steps, of hundredths of a second at most. What was changed so lately may be
-/// changed again and look the same.
+/// File systems may tell times in steps, of hundredths of a second where they tell parts of a second at all. What was changed
+/// so lately may be changed again and look the same.
 const STEP: Duration = Duration::from_millis(50);
 
 /// What a directory looks like, as long as nothing in it changes. Never zero.
@@ -29,6 +29,8 @@ pub(crate) struct Directory {
     looked: AtomicU64,
     /// What was seen then; zero for nothing that counts.
     seen: AtomicU64,
+    /// Somebody looks.
+    looking: AtomicBool,
 }
 
 // === impl Sight ===
@@ -46,6 +48,9 @@ impl Sight {
 
     /// Of a directory that looks so at `now`; `None` if it may be changed and look the same.
     fn of(directory: &Stat, now: SystemTime) -> Option<Self> {
+        if directory.st_ctime_nsec == 0 {
+            return None;
+        }
         let seconds = Duration::from_secs(directory.st_ctime.unsigned_abs());
         let changed = UNIX_EPOCH + seconds + Duration::from_nanos(directory.st_ctime_nsec);
         if now.duration_since(changed).is_ok_and(|since| STEP < since) {
@@ -63,7 +68,14 @@ impl Sight {
 impl Directory {
     pub(crate) fn new(path: &Path) -> Self {
         let [asked, looked, seen] = [0; 3].map(AtomicU64::new);
-        Self { path: path.to_owned(), epoch: Instant::now(), asked, looked, seen }
+        Self {
+            path: path.to_owned(),
+            epoch: Instant::now(),
+            asked,
+            looked,
+            seen,
+            looking: AtomicBool::new(false),
+        }
     }
 
     /// What it looks like at `now`, or looked like a moment ago; `None` if that tells nothing, or is not worth a look.
@@ -81,10 +93,15 @@ impl Directory {
         if looked != 0 && Duration::from_nanos(at.saturating_sub(looked)) < FRESH {
             return Sight::from_number(self.seen.load(Ordering::Relaxed));
         }
+        // One at a time, so that none stores what it saw long before the other.
+        if self.looking.swap(true, Ordering::Acquire) {
+            return None;
+        }
         // By path: the directory may have been replaced.
         let seen = rustix::fs::stat(&self.path).ok().and_then(|stat| Sight::of(&stat, SystemTime::now()));
         self.seen.store(Sight::number(seen), Ordering::Relaxed);
         self.looked.store(at, Ordering::Release);
+        self.looking.store(false, Ordering::Release);
         seen
     }
 
@@ -153,11 +170,14 @@ mod tests {
         assert_eq!(directory.sight(now + SOON), None, "long after the last who asked");
         assert_eq!(directory.sight(now + SOON + SOON / 2), Some(sight));
         fs::write(home.path().join("a"), "1").unwrap();
-        let stat = rustix::fs::stat(home.path()).unwrap();
+        let mut stat = rustix::fs::stat(home.path()).unwrap();
         let changed = UNIX_EPOCH
             + Duration::new(stat.st_ctime.unsigned_abs(), u32::try_from(stat.st_ctime_nsec).unwrap());
         assert_eq!(Sight::of(&stat, changed + STEP), None);
         assert_eq!(Sight::of(&stat, changed - STEP), None, "the clock was set");
-        assert!(Sight::of(&stat, changed + 2 * STEP).is_some());
+        let later = changed + 2 * STEP;
+        assert!(Sight::of(&stat, later).is_some());
+        stat.st_ctime_nsec = 0;
+        assert_eq!(Sight::of(&stat, later), None, "it may be told in seconds");
     }
 }

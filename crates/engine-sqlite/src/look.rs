@@ -10,6 +10,10 @@ const SOON: Duration = Duration::from_micros(100);
 /// For how long it counts then.
 const FRESH: Duration = Duration::from_millis(1);
 
+/// After so long a file is looked at itself, whatever its directory looks like: what file systems tell of directories may
+/// be older than what they tell of files.
+const LONG: Duration = Duration::from_millis(200);
+
 /// The looks at a file that found the one it was. Times are in nanoseconds after the epoch.
 #[derive(Debug)]
 pub(crate) struct Look {
@@ -33,9 +37,12 @@ impl Look {
         self.nanos(now) < self.fresh_until.load(Ordering::Relaxed)
     }
 
-    /// Whether there was one since the file's directory came to look like that.
-    pub(crate) fn was_under(&self, sight: Option<Sight>) -> bool {
-        sight.is_some_and(|sight| self.under.load(Ordering::Relaxed) == Sight::number(Some(sight)))
+    /// Whether at `now` there was one not long ago, since the file's directory came to look like that.
+    pub(crate) fn was_under(&self, sight: Option<Sight>, now: Instant) -> bool {
+        let is_since =
+            sight.is_some_and(|sight| self.under.load(Ordering::Relaxed) == Sight::number(Some(sight)));
+        let since = self.nanos(now).saturating_sub(self.last.load(Ordering::Relaxed));
+        is_since && Duration::from_nanos(since) < LONG
     }
 
     /// There was one that began at `now`, when the file's directory had looked like that.
@@ -69,5 +76,20 @@ mod tests {
         let now = now + SOON + SOON / 2;
         look.note(now, None);
         assert!(look.is_fresh(now) && look.is_fresh(now + FRESH / 2) && !look.is_fresh(now + FRESH));
+    }
+
+    #[test]
+    fn a_look_counts_as_long_as_the_directory_looks_the_same_but_not_for_ever() {
+        let [sight, other] = [1, 2].map(Sight::from_number);
+        let begin = Instant::now();
+        let look = Look::new(begin);
+        let now = begin + SOON;
+        assert!(!look.was_under(None, now) && !look.was_under(sight, now));
+        look.note(now, sight);
+        assert!(look.was_under(sight, now + LONG / 2));
+        assert!(!look.was_under(sight, now + LONG), "too long ago");
+        assert!(!look.was_under(other, now) && !look.was_under(None, now));
+        look.note(now, None);
+        assert!(!look.was_under(sight, now));
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 /// The most bytes that are given away in one go: who takes so many within `write_timeout` is served on.
-const PIECE: usize = 64 * 1024;
+pub(crate) const PIECE: usize = 64 * 1024;
 
 /// The body of an answer.
 pub(crate) struct Body {

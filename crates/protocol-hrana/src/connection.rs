@@ -21,7 +21,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -95,7 +95,7 @@ async fn secure(stream: Patient<TcpStream>, line: Arc<Line>, shared: Arc<Shared>
 
 /// Talks over HTTP: here as long as requests are plain, and with a server for all that it allows from the first on
 /// that is not.
-async fn talk<S>(stream: S, line: Arc<Line>, shared: Arc<Shared>)
+async fn talk<S>(mut stream: S, line: Arc<Line>, shared: Arc<Shared>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -105,7 +105,7 @@ where
     let handed = {
         let closes = AtomicBool::new(false);
         let answered = |request| answer(shared.clone(), line.clone(), request);
-        let plain = Plain { stream, requests: &requests, closes: &closes, answer: answered };
+        let plain = Plain { stream: &mut stream, requests: &requests, closes: &closes, answer: answered };
         let serving = pin!(plain.serve());
         let close = |_: Pin<&mut _>| {
             closes.store(true, Ordering::Relaxed);
@@ -113,7 +113,11 @@ where
         };
         heeds.during(serving, close).await
     };
-    let Some(Some((stream, read))) = handed else { return };
+    let Some(Some(read)) = handed else {
+        // Who is gone needs not be told; who is there may wait to be.
+        let _told = timeout(WORD, stream.shutdown()).await;
+        return;
+    };
     let (serving, of, coming) = (shared.clone(), line.clone(), requests.clone());
     let service = service_fn(move |request: Request<Incoming>| {
         let (shared, line, begun) = (serving.clone(), of.clone(), coming.begin(request.version()));
@@ -122,7 +126,10 @@ where
     });
     let http = server(&requests, &timeouts);
     let stream = TokioIo::new(Prefixed::new(read, stream));
-    let connection = pin!(http.serve_connection_with_upgrades(stream, service));
+    let mut connection = pin!(http.serve_connection_with_upgrades(stream, service));
+    if !heeds.serves {
+        connection.as_mut().graceful_shutdown();
+    }
     let close = |connection: Pin<&mut UpgradeableConnection<'_, _, _, _>>| {
         connection.graceful_shutdown();
         false

@@ -26,6 +26,9 @@ impl Family {
     /// writes the database or shortens its log is to join: one that has not is kept from it while others keep
     /// their locks.
     ///
+    /// A connection that has joined is not to change to the exclusive locking mode: it would change the file without asking for
+    /// a lock.
+    ///
     /// One whose file has no such locks, because it is in memory, is left as it is.
     pub fn join(&self, connection: &Connection) {
         if let Some(lock) = methods::install(connection, self) {

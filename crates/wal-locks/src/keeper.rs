@@ -6,7 +6,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// For how long a lock is kept at most, uses included but for the last.
+/// For how long a lock is kept at most, or twice that where it was taken just as such a time ended; uses included but for
+/// the last.
 pub const WINDOW: Duration = Duration::from_millis(200);
 
 /// For how long after that none is kept.

@@ -99,8 +99,9 @@ fn may_be_plain(read: &[u8]) -> bool {
     read.iter().zip(BEGINS).all(|(read, begins)| read == begins)
 }
 
+/// Whether it is the path of a pipeline, and nothing else is said with it: no other endpoint is answered here.
 fn is_pipeline(path: &str) -> bool {
-    path.starts_with('/') && path.ends_with("/pipeline")
+    path.starts_with('/') && path.ends_with("/pipeline") && !path.contains(['?', '#'])
 }
 
 fn says(header: &httparse::Header<'_>) -> Says {
@@ -175,6 +176,8 @@ mod tests {
             with("HTTP/1.1", "HTTP/1.0"),
             with("/db/acme/v2/pipeline", "http://a/db/acme/v2/pipeline"),
             with("/db/acme/v2/pipeline", "/db/acme/query"),
+            with("/db/acme/v2/pipeline", "/db/acme/query?x=/pipeline"),
+            with("/db/acme/v2/pipeline", "/db/acme/v3/cursor#/pipeline"),
             with("Keep-Alive", "close"),
             with("Keep-Alive", "upgrade"),
             with("X-Two: a", "Content-Length: 7"),

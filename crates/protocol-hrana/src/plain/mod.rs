@@ -35,7 +35,7 @@ const SOON: Duration = Duration::from_secs(1);
 
 /// A connection on which plain requests may come.
 pub(crate) struct Plain<'c, S, A> {
-    pub(crate) stream: S,
+    pub(crate) stream: &'c mut S,
     pub(crate) requests: &'c Requests,
     /// Whether no more requests are to be read after the one at hand.
     pub(crate) closes: &'c AtomicBool,
@@ -51,32 +51,38 @@ where
     A: Fn(Request<Sent>) -> F,
     F: Future<Output = Response<Body>>,
 {
-    /// Answers plain requests until another comes: the connection is given back then, with what was read of it and not
-    /// answered. `None`: it has ended.
-    pub(crate) async fn serve(mut self) -> Option<(S, Bytes)> {
-        let (mut read, mut reply, mut begun) = (BytesMut::new(), Reply::default(), None);
+    /// Answers plain requests until another comes, which is for the other server, with what was read of it and not answered.
+    /// `None`: no more are to come.
+    pub(crate) async fn serve(mut self) -> Option<Bytes> {
+        let (mut read, mut reply) = (BytesMut::new(), Reply::default());
+        // A request is under way from when its head is there.
+        let (mut begun, mut under_way) = (None, None);
         loop {
             let request = match head::next(&mut read) {
                 Ok(request) => request,
-                Err(Else::Other) => return Some((self.stream, read.freeze())),
+                Err(Else::Other) => return Some(read.freeze()),
                 Err(Else::Body) => {
+                    under_way.get_or_insert_with(|| self.requests.begin(Version::HTTP_11));
                     let until = *begun.get_or_insert_with(Instant::now) + SOON;
-                    match timeout_at(until, more(&mut self.stream, &mut read)).await {
+                    match timeout_at(until, more(self.stream, &mut read)).await {
                         Ok(true) => continue,
                         // What the client is told of it, if anything, is told there.
-                        Ok(false) | Err(_) => return Some((self.stream, read.freeze())),
+                        Ok(false) | Err(_) => return Some(read.freeze()),
                     }
                 }
-                Err(Else::Head) if more(&mut self.stream, &mut read).await => continue,
+                Err(Else::Head) if more(self.stream, &mut read).await => continue,
                 Err(Else::Head) => return None,
             };
+            let of = under_way.take().unwrap_or_else(|| self.requests.begin(Version::HTTP_11));
             begun = None;
-            let under_way = self.requests.begin(Version::HTTP_11);
             let response = self.answer(request, &mut read).await?;
             let closes = self.closes.load(Ordering::Relaxed);
-            let goes_on = reply.send(&mut self.stream, response, closes).await;
-            drop(under_way);
-            if !goes_on {
+            if !reply.send(self.stream, response, (&of.0, closes)).await {
+                return None;
+            }
+            drop(of);
+            // Perhaps it was said while the answer went.
+            if self.closes.load(Ordering::Relaxed) {
                 return None;
             }
         }
@@ -90,7 +96,7 @@ where
             tokio::select! {
                 biased;
                 response = answer.as_mut() => return Some(response),
-                is_there = more(&mut self.stream, read) => if !is_there { return None },
+                is_there = more(self.stream, read) => if !is_there { return None },
             }
         }
         Some(answer.await)

@@ -1,5 +1,6 @@
 //! From an answer to bytes: one write, unless it is long.
-use crate::body::Body;
+use crate::body::{Body, PIECE};
+use crate::taking::Taking;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use http::{Response, header};
@@ -9,6 +10,9 @@ use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
 /// An answer that has no more bytes is copied behind its head, so that both are one write.
 const COPIED: usize = 16 * 1024;
+
+/// So many bytes are kept for the next answer.
+const KEPT: usize = 4 * 1024;
 
 /// Sends answers on one connection.
 #[derive(Default)]
@@ -27,14 +31,13 @@ impl Reply {
         &mut self,
         stream: &mut S,
         response: Response<Body>,
-        closes: bool,
+        (taking, closes): (&Taking, bool),
     ) -> bool {
         let closes =
             closes || response.headers().get(header::CONNECTION).is_some_and(|value| value == "close");
-        let is_sent = self.write(stream, response, closes).await;
-        if closes && is_sent.is_ok() {
-            // Who is gone needs not be told.
-            stream.shutdown().await.unwrap_or_default();
+        let is_sent = self.write(stream, response, (taking, closes)).await;
+        if self.out.capacity() > KEPT {
+            self.out = Vec::new();
         }
         is_sent.is_ok() && !closes
     }
@@ -43,7 +46,7 @@ impl Reply {
         &mut self,
         stream: &mut S,
         response: Response<Body>,
-        closes: bool,
+        (taking, closes): (&Taking, bool),
     ) -> io::Result<()> {
         let (parts, body) = response.into_parts();
         self.head(&parts, closes)?;
@@ -53,10 +56,11 @@ impl Reply {
                 write!(self.out, "content-length: {}\r\n\r\n", bytes.len())?;
                 if bytes.len() <= COPIED {
                     self.out.extend_from_slice(&bytes);
-                    return stream.write_all(&self.out).await;
+                    stream.write_all(&self.out).await?;
+                    return stream.flush().await;
                 }
                 stream.write_all(&self.out).await?;
-                stream.write_all(&bytes).await
+                give(stream, &bytes, taking).await
             }
             Err((mut bits, _busy)) => {
                 self.out.extend_from_slice(b"transfer-encoding: chunked\r\n\r\n");
@@ -68,12 +72,13 @@ impl Reply {
                     }
                     write!(self.out, "{:x}\r\n", bit.len())?;
                     stream.write_all(&self.out).await?;
-                    stream.write_all(&bit).await?;
+                    give(stream, &bit, taking).await?;
                     self.out.clear();
                     self.out.extend_from_slice(b"\r\n");
                 }
                 self.out.extend_from_slice(b"0\r\n\r\n");
-                stream.write_all(&self.out).await
+                stream.write_all(&self.out).await?;
+                stream.flush().await
             }
         }
     }
@@ -114,4 +119,20 @@ impl Reply {
         }
         self.date.1.clone()
     }
+}
+
+/// Writes what is long piece by piece, each of which has its time to be taken.
+async fn give<S: AsyncWrite + Unpin>(stream: &mut S, bytes: &[u8], taking: &Taking) -> io::Result<()> {
+    for piece in bytes.chunks(PIECE) {
+        taking.given();
+        let written = async {
+            stream.write_all(piece).await?;
+            // An encrypted stream may have kept some of it.
+            stream.flush().await
+        };
+        let is_written = written.await;
+        taking.asked();
+        is_written?;
+    }
+    Ok(())
 }

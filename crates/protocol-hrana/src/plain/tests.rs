@@ -14,17 +14,21 @@ where
     F: Future<Output = Response<Body>>,
     C: AsyncFnOnce(DuplexStream, &AtomicBool),
 {
-    let (ours, theirs) = duplex(64 * 1024);
+    let (mut ours, theirs) = duplex(64 * 1024);
     let requests = Requests::new(TaskTracker::new(), Duration::from_secs(30));
     let closes = AtomicBool::new(false);
     let answer = async |request: Request<Sent>| {
         let body = request.into_body().collect().await.expect("it is there").to_bytes();
         answer(String::from_utf8(body.to_vec()).expect("text")).await
     };
-    let plain = Plain { stream: ours, requests: &requests, closes: &closes, answer };
-    let (handed, ()) = tokio::join!(plain.serve(), client(theirs, &closes));
-    assert!(requests.rest(), "nothing is under way any more");
-    handed.map(|(_, read)| read)
+    let serving = async {
+        let handed = Plain { stream: &mut ours, requests: &requests, closes: &closes, answer }.serve().await;
+        assert!(requests.rest(), "nothing is under way any more");
+        // As its owner does who gets it back.
+        drop(ours);
+        handed
+    };
+    tokio::join!(serving, client(theirs, &closes)).0
 }
 
 async fn echo(body: String) -> Response<Body> {
@@ -92,6 +96,24 @@ async fn a_body_that_does_not_come_soon_is_waited_for_elsewhere() {
     });
     assert_eq!(handed.await.expect("it is handed on"), half);
     assert_eq!(begun.elapsed(), 2 * SOON);
+}
+
+#[tokio::test]
+async fn a_request_whose_head_is_there_is_under_way_and_answered_though_no_more_are() {
+    let (mut ours, mut theirs) = duplex(64 * 1024);
+    let requests = Requests::new(TaskTracker::new(), Duration::from_secs(30));
+    let closes = AtomicBool::new(false);
+    let answer = async |_| Response::new(Body::full("one"));
+    let mut serving = pin!(Plain { stream: &mut ours, requests: &requests, closes: &closes, answer }.serve());
+    let whole = request("{}");
+    let (head, body) = whole.split_at(whole.len() - 1);
+    theirs.write_all(head.as_bytes()).await.expect("it is open");
+    assert!(futures::poll!(serving.as_mut()).is_pending());
+    assert!(!requests.rest());
+    closes.store(true, Ordering::Relaxed);
+    theirs.write_all(body.as_bytes()).await.expect("it is open");
+    assert_eq!(serving.await, None);
+    assert!(read(&mut theirs).await.0.contains("connection: close\r\n"));
 }
 
 #[tokio::test]
