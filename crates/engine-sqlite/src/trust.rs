@@ -7,7 +7,9 @@
 //! read, which is not the read's fault. To ask for that time costs as much as a short read itself, so
 //! only some of those are timed whose database has kept a thread for long a moment ago, by chance, so that
 //! nobody can be good while they are; who was not timed and has kept it for very long is taken to have kept
-//! it busy.
+//! it busy. Who neither worked nor waited for so long has only been interrupted.
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike as _;
 use rustix::time::{ClockId, clock_gettime};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -22,8 +24,16 @@ const FLAGRANT: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub(crate) struct Hold {
     began: Instant,
-    /// How long the thread had been at work before, if that is looked at.
-    busy: Option<Duration>,
+    /// What the thread had done before, if that is looked at.
+    before: Option<Past>,
+}
+
+/// What a thread has done since it began.
+#[derive(Clone, Copy, Debug, Default)]
+struct Past {
+    busy: Duration,
+    /// How often it has waited for something.
+    waits: i64,
 }
 
 /// How a thread was kept for longer than it may be.
@@ -31,8 +41,10 @@ pub(crate) struct Hold {
 pub(crate) enum TooLong {
     /// It was at work.
     Busy,
-    /// It waited: for a disk, or for others on a busy machine.
+    /// It waited, for a disk perhaps.
     Idle,
+    /// Neither: others were at work on a busy machine.
+    Interrupted,
     /// Nobody looked: the next are timed.
     Untimed,
 }
@@ -73,12 +85,29 @@ impl Hold {
         if kept <= HOLD_MAX {
             return None;
         }
-        Some(match self.busy {
-            Some(before) if HOLD_MAX < busy().saturating_sub(before) => TooLong::Busy,
-            Some(_) => TooLong::Idle,
-            None if FLAGRANT < kept => TooLong::Busy,
-            None => TooLong::Untimed,
+        let Some(before) = self.before else {
+            return Some(if FLAGRANT < kept { TooLong::Busy } else { TooLong::Untimed });
+        };
+        let past = Past::now();
+        Some(if HOLD_MAX < past.busy.saturating_sub(before.busy) {
+            TooLong::Busy
+        } else if before.waits < past.waits {
+            TooLong::Idle
+        } else {
+            TooLong::Interrupted
         })
+    }
+}
+
+// === impl Past ===
+
+impl Past {
+    /// This thread's. It can always be told.
+    fn now() -> Self {
+        let Ok(usage) = getrusage(UsageWho::RUSAGE_THREAD) else { return Self::default() };
+        let time = usage.user_time() + usage.system_time();
+        let busy = Duration::from_micros(time.num_microseconds().unsigned_abs());
+        Self { busy, waits: usage.voluntary_context_switches() }
     }
 }
 
@@ -108,7 +137,7 @@ impl Trust {
         }
         // The nanosecond in which it begins is nobody's choice.
         let is_timed = is_before(&self.timed_until) && self.nanos(now).is_multiple_of(ONE_OF);
-        Some(Hold { began: now, busy: is_timed.then(busy) })
+        Some(Hold { began: now, before: is_timed.then(Past::now) })
     }
 
     /// Keeps it no more; whether it was for too long.
@@ -121,7 +150,9 @@ impl Trust {
         if too_long == TooLong::Busy {
             self.strike(now);
         }
-        self.timed_until.store(self.nanos(now + TIMED), Ordering::Relaxed);
+        if too_long != TooLong::Interrupted {
+            self.timed_until.store(self.nanos(now + TIMED), Ordering::Relaxed);
+        }
         Some(too_long)
     }
 
@@ -184,6 +215,9 @@ mod tests {
         let first = trust.let_go_at(&hold, begin + 2 * HOLD_MAX);
         assert_eq!(first, Some(TooLong::Untimed), "the first time nobody looks how");
         let hold = trust.hold(begin).unwrap();
+        assert_eq!(trust.let_go_at(&hold, begin + 2 * HOLD_MAX), Some(TooLong::Interrupted));
+        let hold = trust.hold(begin).unwrap();
+        std::thread::sleep(Duration::from_nanos(1));
         assert_eq!(trust.let_go_at(&hold, begin + 2 * HOLD_MAX), Some(TooLong::Idle));
         let hold = trust.hold(begin).unwrap();
         assert_eq!(keep_busy(&hold), Some(TooLong::Busy));
@@ -196,7 +230,7 @@ mod tests {
         let trust = Trust::new(begin);
         let timed = |from: Instant| {
             let at = |n| from + Duration::from_nanos(n);
-            (0..100).filter(|n| trust.hold(at(*n)).unwrap().busy.is_some()).count()
+            (0..100).filter(|n| trust.hold(at(*n)).unwrap().before.is_some()).count()
         };
         assert_eq!(timed(begin), 0);
         let end = begin + 2 * HOLD_MAX;
