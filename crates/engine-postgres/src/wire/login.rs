@@ -1,5 +1,6 @@
 //! Making a connection and logging in.
 use crate::dsn::{Host, Target};
+use crate::errors::Failure;
 use crate::secret::Secret;
 use crate::wire::cancel::Canceller;
 use crate::wire::link::{Incoming, Link};
@@ -180,16 +181,7 @@ async fn message(link: &mut Link) -> Result<Message, LoginError> {
 }
 
 fn refused(body: &ErrorResponseBody) -> io::Result<LoginError> {
-    let (mut sqlstate, mut message) = (String::new(), String::new());
-    let mut fields = body.fields();
-    while let Some(field) = fields.next()? {
-        let value = String::from_utf8_lossy(field.value_bytes()).into_owned();
-        match field.type_() {
-            b'C' => sqlstate = value,
-            b'M' => message = value,
-            _ => {}
-        }
-    }
+    let Failure { sqlstate, message } = Failure::read(body)?;
     Ok(LoginError::Refused { sqlstate, message })
 }
 
