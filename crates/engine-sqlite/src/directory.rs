@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// How soon after one who asked another is told what was seen then: where fewer ask, each looks at its own file.
-const SOON: Duration = Duration::from_micros(100);
+/// How soon after a look, at a file or at the directory, another makes it count for longer: where fewer look, each looks
+/// at its own file.
+pub(crate) const SOON: Duration = Duration::from_micros(100);
 
-/// For how long a look counts.
-const FRESH: Duration = Duration::from_millis(1);
+/// For how long it counts then.
+pub(crate) const FRESH: Duration = Duration::from_millis(1);
 
 /// File systems may tell times in steps, of hundredths of a second where they tell parts of a second at all. What was changed
 /// so lately may be changed again and look the same.

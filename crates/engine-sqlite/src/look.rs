@@ -1,14 +1,8 @@
 //! When a database's file was last seen to be the one it was: reads in place that follow each other closely
 //! do not look each time.
-use crate::directory::Sight;
+use crate::directory::{FRESH, SOON, Sight};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-
-/// How soon after a look another makes it count for longer.
-const SOON: Duration = Duration::from_micros(100);
-
-/// For how long it counts then.
-const FRESH: Duration = Duration::from_millis(1);
 
 /// After so long a file is looked at itself, whatever its directory looks like: what file systems tell of directories may
 /// be older than what they tell of files.
