@@ -152,6 +152,24 @@ impl Engine for PostgresEngine {
         Location(Place { server, name: self.inner.names().physical(name) }.location())
     }
 
+    /// On the server with the fewest databases, of those that answer.
+    fn choose<'a>(&'a self, name: &'a DatabaseName) -> BoxFuture<'a, Result<Location, EngineError>> {
+        Box::pin(async move {
+            if self.inner.servers.len() == 1 {
+                return Ok(self.locate(name));
+            }
+            let label = self.roomiest().await?;
+            Ok(self.locate_on(label, name).expect("the label of one of the servers"))
+        })
+    }
+
+    /// On each server, in the order of the configuration.
+    fn places(&self, name: &DatabaseName) -> Vec<Location> {
+        let name = self.inner.names().physical(name);
+        let place = |server: &Arc<Server>| Place { server: server.clone(), name: name.clone() };
+        self.inner.servers.iter().map(|server| Location(place(server).location())).collect()
+    }
+
     fn probe<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Result<Presence, EngineError>> {
         Box::pin(async move {
             let Ok(place) = self.place(at) else { return Ok(Presence::Absent) };

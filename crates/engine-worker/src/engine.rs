@@ -67,6 +67,14 @@ impl Engine for WorkerEngine {
         self.inner.locate(name)
     }
 
+    fn choose<'a>(&'a self, name: &'a DatabaseName) -> BoxFuture<'a, Result<Location, EngineError>> {
+        self.inner.choose(name)
+    }
+
+    fn places(&self, name: &DatabaseName) -> Vec<Location> {
+        self.inner.places(name)
+    }
+
     fn probe<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Result<Presence, EngineError>> {
         self.inner.probe(at)
     }

@@ -43,6 +43,17 @@ pub trait Engine: Debug + Send + Sync + 'static {
     /// Where the database of this name lives if it lives where the engine puts new ones.
     fn locate(&self, name: &DatabaseName) -> Location;
 
+    /// Where a new database of this name is to be made: with [`Engine::locate`], unless the engine has more
+    /// than one place for new ones and another has more room. Who makes it there has to remember where.
+    fn choose<'a>(&'a self, name: &'a DatabaseName) -> BoxFuture<'a, Result<Location, EngineError>> {
+        Box::pin(async move { Ok(self.locate(name)) })
+    }
+
+    /// Where a database of this name may be that nobody has remembered, the likeliest first.
+    fn places(&self, name: &DatabaseName) -> Vec<Location> {
+        vec![self.locate(name)]
+    }
+
     /// Looks whether there is a database at `at`, opening nothing.
     fn probe<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Result<Presence, EngineError>>;
 

@@ -9,6 +9,7 @@ mod client;
 mod clients;
 mod configured;
 mod connect;
+mod engines;
 mod event;
 mod gateway;
 mod hold;
@@ -33,6 +34,7 @@ pub use clients::{
     Guest, Place, Room, Socket, Word,
 };
 pub use connect::ConnectError;
+pub use engines::Engines;
 pub use event::{CloseReason, Event, Observer, Refusal, Silent};
 pub use gateway::{Failing, Gateway, Parts, StartError, Status};
 pub use hold::Hold;

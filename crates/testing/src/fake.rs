@@ -39,6 +39,8 @@ struct State {
     /// The most bytes that each may take, as was said last.
     bounds: BTreeMap<String, Option<u64>>,
     frozen: BTreeSet<String>,
+    /// Whether it tells nobody which databases there are.
+    is_mute: bool,
     /// Who listens to each.
     listeners: BTreeMap<String, Arc<dyn Listener>>,
     /// Whoever looks next waits for it before it is told what it found.
@@ -142,6 +144,11 @@ impl Fake {
         } else {
             state.frozen.remove(name);
         }
+    }
+
+    /// Makes it unable to list its databases, or able again.
+    pub fn set_mute(&self, mute: bool) {
+        self.state().is_mute = mute;
     }
 
     /// Whoever looks next whether a database is there is told what it found only when this is dropped.
@@ -299,9 +306,13 @@ impl Engine for Fake {
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<DatabaseName>, EngineError>> {
-        Box::pin(
-            async move { Ok(self.state().present.iter().filter_map(|name| name.parse().ok()).collect()) },
-        )
+        Box::pin(async move {
+            let state = self.state();
+            if state.is_mute {
+                return Err(EngineError::Unreachable(Arc::new(std::io::ErrorKind::ConnectionRefused.into())));
+            }
+            Ok(state.present.iter().filter_map(|name| name.parse().ok()).collect())
+        })
     }
 
     fn stamp<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Result<Stamp, EngineError>> {
