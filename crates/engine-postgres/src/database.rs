@@ -7,7 +7,7 @@ use crate::server::Place;
 use crate::session::{Clock, Session};
 use crate::wire::Canceller;
 use futures::future::BoxFuture;
-use rowhouse_engine::{Connection, Course, Database, EngineError, Listener, Listening, Stamp};
+use rowhouse_engine::{Connection, Course, Database, Dialect, EngineError, Listener, Listening, Stamp};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -88,6 +88,10 @@ impl PostgresDatabase {
 }
 
 impl Database for PostgresDatabase {
+    fn dialect(&self) -> Dialect {
+        Dialect::Postgres
+    }
+
     fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, EngineError>> {
         Box::pin(async move {
             let session = self.shared.begin().await?;

@@ -15,6 +15,6 @@ pub use change::{Change, ChangeKind, Listener, Listening, News, Untold};
 pub use copy::{Course, Over, Pace, Progress, Restoration, Stage, Stamp};
 pub use error::{Condition, EngineError, Misuse, native};
 pub use port::{
-    Chunk, Chunks, Claim, Claimant, Column, Connection, Database, Description, Engine, Location, Options,
-    Outcome, Presence, Process, Processes, SessionState, SqlPolicy, THAW,
+    Chunk, Chunks, Claim, Claimant, Column, Connection, Database, Description, Dialect, Engine, Location,
+    Options, Outcome, Presence, Process, Processes, SessionState, SqlPolicy, THAW,
 };

@@ -30,6 +30,15 @@ pub enum Presence {
     Absent,
 }
 
+/// Which SQL a database speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Dialect {
+    /// SQLite's.
+    Sqlite,
+    /// PostgreSQL's.
+    Postgres,
+}
+
 /// A kind of database: SQLite, PostgreSQL.
 pub trait Engine: Debug + Send + Sync + 'static {
     /// The name used in configuration and metrics.
@@ -173,6 +182,11 @@ pub struct Processes {
 pub trait Database: Debug + Send + Sync + 'static {
     /// Opens one more connection.
     fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, EngineError>>;
+
+    /// Which SQL it speaks.
+    fn dialect(&self) -> Dialect {
+        Dialect::Sqlite
+    }
 
     /// The most connections the engine can take, if it has such a bound.
     fn max_connections(&self) -> Option<NonZeroU32> {
@@ -372,4 +386,19 @@ pub trait Connection: Debug + Send + 'static {
 
     /// Closes it, telling the other end.
     fn close(self: Box<Self>) -> BoxFuture<'static, ()>;
+}
+
+// === impl Dialect ===
+
+impl Dialect {
+    /// Each of them.
+    pub const ALL: [Self; 2] = [Self::Sqlite, Self::Postgres];
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+        }
+    }
 }
