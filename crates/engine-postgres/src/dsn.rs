@@ -3,6 +3,7 @@
 //! A DSN is taken apart once, into fields; no DSN is ever put together. What a field holds is never read
 //! again as anything else, so that no name and no password can become an option.
 use crate::secret::Secret;
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -191,6 +192,16 @@ impl Host {
             Self::Network { name, .. } => {
                 name == "localhost" || name.parse().is_ok_and(|address: IpAddr| address.is_loopback())
             }
+        }
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Network { name, port } if name.contains(':') => write!(f, "[{name}]:{port}"),
+            Self::Network { name, port } => write!(f, "{name}:{port}"),
+            Self::Unix { directory, port } => write!(f, "{}:{port}", directory.display()),
         }
     }
 }

@@ -107,14 +107,10 @@ impl PostgresEngine {
     ///
     /// # Errors
     ///
-    /// When a server does not answer, or does not let it be done.
+    /// When a server does not answer, or does not let it be done; the others are ready then.
     pub async fn prepare(&self) -> Result<(), EngineError> {
-        for server in &self.inner.servers {
-            provision::ready(&self.inner, server).await?;
-            provision::recover(&self.inner, server).await?;
-            provision::refill(&self.inner, server).await?;
-        }
-        Ok(())
+        let all = self.inner.servers.iter().map(|server| self.inner.prepare(server));
+        futures::future::join_all(all).await.into_iter().collect()
     }
 
     /// Makes the database anew that all others are made from: `scripts` are run in it, each in one
@@ -212,15 +208,19 @@ impl Engine for PostgresEngine {
         Box::pin(async move { self.inner.size(&self.place(at).ok()?).await })
     }
 
-    /// What killed processes have left, and databases that were renamed to be dropped.
-    fn clear_leftovers(&self, _age: Duration) -> BoxFuture<'_, ()> {
-        Box::pin(async move {
-            for server in &self.inner.servers {
-                if let Err(error) = provision::recover(&self.inner, server).await {
-                    tracing::debug!(%error, "what was left on a server is cleared later");
+    /// What killed processes have left, and databases that were renamed to be dropped, in the background and
+    /// once a minute on each server. With none to be left, nothing: it is nobody's in particular.
+    fn clear_leftovers(&self, age: Duration) -> BoxFuture<'_, ()> {
+        let servers = self.inner.servers.iter();
+        for server in servers.filter(|server| !age.is_zero() && server.chores.is_due()) {
+            let (inner, server) = (self.inner.clone(), server.clone());
+            self.inner.tracker.spawn(async move {
+                if let Err(error) = inner.prepare(&server).await {
+                    tracing::debug!(%error, server = server.label, "what was left is cleared later");
                 }
-            }
-        })
+            });
+        }
+        Box::pin(async {})
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<DatabaseName>, EngineError>> {
@@ -275,6 +275,12 @@ impl Claim for Claimed {
 impl Inner {
     pub(crate) fn names(&self) -> &NameTemplate {
         &self.config.names
+    }
+
+    async fn prepare(&self, server: &Server) -> Result<(), EngineError> {
+        provision::ready(self, server).await?;
+        provision::recover(self, server).await?;
+        provision::refill(self, server).await
     }
 
     /// How the role of a database logs in to it.

@@ -4,6 +4,7 @@
 //! what is shortened, has a `~`, which no name of a tenant has and no template may have.
 use rowhouse_types::DatabaseName;
 use sha2::{Digest, Sha256};
+use std::fmt;
 
 /// The longest name PostgreSQL keeps; it cuts longer ones without a word.
 pub const MAX_NAME: usize = 63;
@@ -102,6 +103,12 @@ impl NameTemplate {
     /// With what all names begin.
     pub(crate) fn beginning(&self) -> &str {
         &self.before
+    }
+}
+
+impl fmt::Display for NameTemplate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{PLACE}{}", self.before, self.after)
     }
 }
 

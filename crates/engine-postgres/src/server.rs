@@ -3,7 +3,8 @@ use crate::admin::Admins;
 use crate::config::{Config, Server as Settings};
 use crate::wire::{Login, Tls, TlsError};
 use rowhouse_engine::Location;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, OnceCell};
 
 /// A server.
@@ -17,7 +18,15 @@ pub(crate) struct Server {
     pub(crate) is_ready: OnceCell<()>,
     /// Held by who makes spares.
     pub(crate) spares: Mutex<()>,
+    pub(crate) chores: Chores,
 }
+
+/// When what killed processes may have left was looked for last.
+#[derive(Debug, Default)]
+pub(crate) struct Chores(std::sync::Mutex<Option<Instant>>);
+
+/// How often that is done at most.
+const CHORES_EVERY: Duration = Duration::from_secs(60);
 
 /// Where a database is.
 #[derive(Clone, Debug)]
@@ -47,7 +56,8 @@ impl Server {
         let tenants = Login { password: None, settings: config.settings.clone(), ..login.clone() };
         let admins = Admins::new(login, config.administrators.get() as usize);
         let label = settings.label.clone();
-        Ok(Self { label, admins, tenants, is_ready: OnceCell::new(), spares: Mutex::new(()) })
+        let (is_ready, spares, chores) = (OnceCell::new(), Mutex::new(()), Chores::default());
+        Ok(Self { label, admins, tenants, is_ready, spares, chores })
     }
 
     /// How the role of this database logs in to it.
@@ -58,6 +68,20 @@ impl Server {
             password: Some(password),
             ..self.tenants.clone()
         }
+    }
+}
+
+// === impl Chores ===
+
+impl Chores {
+    /// Whether it is time for them; who is told so does them.
+    pub(crate) fn is_due(&self) -> bool {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = last.is_none_or(|last| CHORES_EVERY <= last.elapsed());
+        if is_due {
+            *last = Some(Instant::now());
+        }
+        is_due
     }
 }
 

@@ -94,6 +94,22 @@ pub enum Event<'a> {
         /// Why, for operators only.
         error: &'a dyn std::error::Error,
     },
+    /// What an engine needs to make databases could not be made ready; it is tried again.
+    EngineNotReady {
+        /// Which.
+        engine: &'static str,
+        /// Why, for operators only.
+        error: &'a dyn std::error::Error,
+        /// When.
+        again_in: Duration,
+    },
+    /// What an engine needs to make databases is ready.
+    EngineReady {
+        /// Which.
+        engine: &'static str,
+        /// How long that took, failures included.
+        took: Duration,
+    },
     /// A request for a database was refused by a rule or a limit.
     Refused {
         /// Which.

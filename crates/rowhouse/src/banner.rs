@@ -1,5 +1,5 @@
 //! What is said at the start: what listens where, within which limits, and a line to try.
-use crate::config::Config;
+use crate::config::{Config, Postgres};
 use crate::listening::Listening;
 use crate::server::Running;
 use rowhouse_gateway::Dynamic;
@@ -27,7 +27,13 @@ impl fmt::Display for Banner<'_> {
         }
         match &config.data_directory {
             Some(directory) => writeln!(f, "  {:<11} {}", "data", directory.display())?,
+            None if config.postgres.is_some() => {
+                writeln!(f, "  {:<11} none: what the server keeps of itself ends with it", "data")?;
+            }
             None => writeln!(f, "  {:<11} none: configured databases only", "data")?,
+        }
+        if let Some(postgres) = &config.postgres {
+            writeln!(f, "  {:<11} {}", "postgres", Servers(postgres))?;
         }
         if let Some(plan) = &config.backups {
             let (directory, interval) = (plan.directory.display(), humantime::format_duration(plan.interval));
@@ -72,6 +78,20 @@ fn try_plain(f: &mut fmt::Formatter<'_>, running: &Running) -> fmt::Result {
         )?;
     }
     Ok(())
+}
+
+/// Where databases of new names are, and what they are called.
+struct Servers<'a>(&'a Postgres);
+
+impl fmt::Display for Servers<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on ", self.0.names)?;
+        for (index, server) in self.0.servers.iter().enumerate() {
+            let hosts: Vec<_> = server.admin.hosts.iter().map(ToString::to_string).collect();
+            write!(f, "{}{} ({})", if index == 0 { "" } else { ", " }, hosts.join(","), server.label)?;
+        }
+        Ok(())
+    }
 }
 
 /// Who may manage the server, in words.

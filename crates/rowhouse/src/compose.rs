@@ -2,14 +2,17 @@
 use crate::config::{Config, Http, Isolation};
 use crate::life::{Effects, LogLevel};
 use crate::observe::Everybody;
+use crate::postgres::{self, PostgresError};
 use crate::state::Kept;
 use crate::worker;
 use rowhouse_access::{Access, AccessError, Tls};
 use rowhouse_engine::Engine;
+use rowhouse_engine_postgres::PostgresEngine;
 use rowhouse_engine_sqlite::{Config as SqliteConfig, Executor, ExecutorConfig, Limits, SqliteEngine};
 use rowhouse_engine_worker::WorkerEngine;
 use rowhouse_gateway::{
-    BackupParts, Backups, Clients, ClientsParts, Gateway, Journal, JournalError, Parts, Roster, StartError,
+    BackupParts, Backups, Clients, ClientsParts, Engines, Gateway, Journal, JournalError, Parts, Roster,
+    StartError,
 };
 use rowhouse_management::Operator;
 use rowhouse_protocol_hrana as hrana;
@@ -34,6 +37,9 @@ pub enum ComposeError {
     /// The tokens and users that were kept cannot be read.
     #[error("cannot read the tokens and users that are kept")]
     Roster(#[from] JournalError),
+    /// Databases cannot be had in PostgreSQL.
+    #[error(transparent)]
+    Postgres(#[from] PostgresError),
     /// A configured database cannot be opened.
     #[error(transparent)]
     Configured(#[from] StartError),
@@ -73,15 +79,19 @@ pub(crate) struct Composed {
     pub(crate) kept: Kept,
     /// Where databases run in processes of their own.
     pub(crate) workers: Option<Arc<WorkerEngine>>,
+    /// Where databases of new names are in PostgreSQL.
+    pub(crate) postgres: Option<Arc<PostgresEngine>>,
 }
 
 /// Who opens databases.
 #[derive(Debug)]
-pub(crate) struct Engines {
+pub(crate) struct Openers {
+    /// All of them as one.
     pub(crate) engine: Arc<dyn Engine>,
     /// The threads that run SQL of this process.
     pub(crate) executor: Executor,
     pub(crate) workers: Option<Arc<WorkerEngine>>,
+    pub(crate) postgres: Option<Arc<PostgresEngine>>,
 }
 
 // === impl Composed ===
@@ -118,7 +128,7 @@ pub(crate) async fn gateway(
     (kept, client_limit): (Kept, NonZeroU32),
     observer: Arc<Everybody>,
 ) -> Result<Composed, ComposeError> {
-    let Engines { engine, executor, workers } = engine(config, KEPT_LOGS)?;
+    let Openers { engine, executor, workers, postgres } = openers(config, KEPT_LOGS)?;
     let catalog = config.catalog.clone();
     let journal = kept.journal().clone();
     let parts = Parts {
@@ -155,6 +165,7 @@ pub(crate) async fn gateway(
         backups,
         executor,
         workers,
+        postgres,
         kept,
     })
 }
@@ -162,9 +173,9 @@ pub(crate) async fn gateway(
 /// Of how many closed databases a server lets the empty log stay for a while: 32 KiB each.
 const KEPT_LOGS: usize = 1024;
 
-/// The engine, the threads that run its SQL, and its workers. In this process it lets the logs of so many
-/// closed databases stay; a worker ends with its database, and leaves none.
-pub(crate) fn engine(config: &Config, kept_logs: usize) -> Result<Engines, ComposeError> {
+/// The engines, the threads that run SQL, and the workers. In this process the logs of so many closed databases
+/// stay; a worker ends with its database, and leaves none.
+pub(crate) fn openers(config: &Config, kept_logs: usize) -> Result<Openers, ComposeError> {
     let launch = match &config.isolation {
         Isolation::Thread => None,
         Isolation::Process(None) => return Err(ComposeError::NoWorkerProgram),
@@ -173,11 +184,16 @@ pub(crate) fn engine(config: &Config, kept_logs: usize) -> Result<Engines, Compo
     let kept_logs = if launch.is_some() { 0 } else { kept_logs };
     let (engine, executor) = engine_here(config, kept_logs)?;
     let workers = launch.map(|launch| Arc::new(WorkerEngine::new(engine.clone(), launch)));
-    let engine = workers.clone().map_or(engine, |workers| workers);
-    Ok(Engines { engine, executor, workers })
+    let home = workers.clone().map_or(engine, |workers| workers);
+    let postgres = config.postgres.as_ref().map(postgres::engine).transpose()?;
+    let engine = match &postgres {
+        Some(postgres) => Arc::new(Engines::new(home).with(postgres.clone()).newcomers_to(postgres.name())),
+        None => home,
+    };
+    Ok(Openers { engine, executor, workers, postgres })
 }
 
-/// The engine in this process, whatever the isolation, for those who open nothing of a stranger's.
+/// The engine of files in this process, whatever the isolation, for those who open nothing of a stranger's.
 pub(crate) fn engine_here(config: &Config, kept_logs: usize) -> io::Result<(Arc<dyn Engine>, Executor)> {
     let executor = Executor::new(ExecutorConfig {
         max_threads: NonZeroUsize::new(config.executor_threads).expect("bounded by the table of options"),

@@ -2,7 +2,7 @@
 //!
 //! A server that runs on the same data directory is not asked and not disturbed: SQLite's own locks
 //! keep the two apart.
-use crate::compose::{self, ComposeError, Engines};
+use crate::compose::{self, ComposeError, Openers};
 use crate::config::Config;
 use rowhouse_engine::{Course, Engine, EngineError, Location, Over, Presence, Restoration};
 use rowhouse_engine_sqlite::Executor;
@@ -51,7 +51,7 @@ impl Maintenance {
     /// When there is no place for backups, or the data directory can neither be found nor made.
     pub fn new(config: &Config) -> Result<Self, MaintenanceError> {
         let plan = config.backups.clone().ok_or(MaintenanceError::NoBackupDirectory)?;
-        let Engines { engine, executor, .. } = compose::engine(config, 0)?;
+        let Openers { engine, executor, .. } = compose::openers(config, 0)?;
         let catalog = config.catalog.clone();
         let parts = BackupParts {
             plan,

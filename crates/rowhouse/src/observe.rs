@@ -83,6 +83,15 @@ impl Observer for Log {
             Event::BackupsNotListed { error } => {
                 tracing::error!(error = chain(*error), "backups not made: what there is could not be listed");
             }
+            Event::EngineNotReady { engine, error, again_in } => tracing::warn!(
+                engine,
+                error = chain(*error),
+                again_in_ms = millis(*again_in),
+                "databases cannot be made ready; others are served meanwhile",
+            ),
+            Event::EngineReady { engine, took } => {
+                tracing::info!(engine, duration_ms = millis(*took), "databases can be made");
+            }
             Event::Refused { database, reason, code } => self.refused(database, *reason, *code),
             Event::ClientRefused { .. }
             | Event::ClientUnauthorized { .. }

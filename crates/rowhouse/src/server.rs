@@ -8,6 +8,7 @@ use crate::life::{Attendant, InForce, InForceParts, LogLevel, Source, Watch};
 use crate::listening::Listening;
 use crate::manage::{self, ManagementError, Secrets};
 use crate::observe::Everybody;
+use crate::postgres;
 use crate::sockets::Sockets;
 use crate::state::{JournalStartError, Kept, State, StateError};
 use rowhouse_gateway::{Backups, Clients, Gateway, Journal, Roster, Schedule};
@@ -148,7 +149,7 @@ impl Server {
         }
         let security = compose::security(&config)?;
         let state = config.data_directory.as_deref().map(State::lock).transpose()?;
-        let mut warnings = Vec::new();
+        let mut warnings = layers.warnings().to_vec();
         // Bound before anything is opened, so that a taken port costs nothing.
         let sockets = Sockets::bind(&config, &mut warnings)?;
         let listeners = sockets.listening();
@@ -182,6 +183,9 @@ impl Server {
         let management = management.map(|bound| bound.start(composed.managed(operator.clone()))).transpose();
         let management = management.map_err(ManagementError::Thread)?;
         sockets.serve((&config, &composed), &security, (&drain, &abort), &tasks);
+        if let Some(engine) = composed.postgres.clone() {
+            tasks.spawn(postgres::prepare(engine, composed.observer.clone(), drain.clone()));
+        }
         let schedule = composed.backups.clone().map(Schedule::start);
         let watch = Watch {
             clients: composed.clients.clone(),
@@ -342,6 +346,9 @@ impl Running {
         composed.gateway.shut_down().await;
         if let Some(workers) = &composed.workers {
             workers.shut_down().await;
+        }
+        if let Some(engine) = &composed.postgres {
+            postgres::shut_down(engine).await;
         }
         composed.executor.shut_down();
         if let Some(management) = management {

@@ -1,6 +1,7 @@
 //! What is wrong with a configuration, said so that it can be mended.
 use super::layers::Origin;
-use super::options::{OPTIONS, Opt};
+use super::opt::Opt;
+use super::options::OPTIONS;
 use std::path::PathBuf;
 
 /// What is wrong with a configuration.
@@ -23,6 +24,17 @@ pub enum ConfigError {
         expected: String,
         /// What was given.
         found: String,
+        /// Where.
+        origin: Origin,
+    },
+    /// A DSN is none. Nothing of it is repeated, for it may hold a password.
+    #[error("{key} is not as a DSN should be ({origin})")]
+    Dsn {
+        /// The option.
+        key: &'static str,
+        /// What is wrong with it.
+        #[source]
+        source: rowhouse_engine_postgres::DsnError,
         /// Where.
         origin: Origin,
     },

@@ -2,7 +2,8 @@
 use super::error::ConfigError;
 use super::kind::Kind;
 use super::layers::{Layers, Origin};
-use super::options::{OPTIONS, Opt};
+use super::opt::Opt;
+use super::options::OPTIONS;
 use super::show::quoted;
 use std::fmt::Write as _;
 use toml::Value;
@@ -16,7 +17,7 @@ use toml::Value;
 /// When there is no such option.
 pub fn explain(layers: &Layers, key: &str) -> Result<String, ConfigError> {
     let named = || OPTIONS.iter().find(|option| option.flag().eq_ignore_ascii_case(key));
-    match Opt::find(&Opt::plain(key)).or_else(named) {
+    match Opt::find(&Opt::plain(key)).or_else(named).or_else(|| Opt::called(key)) {
         Some(option) => Ok(describe(layers, option)),
         None => Err(ConfigError::Unknown {
             key: key.to_owned(),
@@ -51,6 +52,9 @@ fn describe(layers: &Layers, option: &Opt) -> String {
     }
     writeln!(out, "  takes  {}", option.kind.expected()).expect("into memory");
     writeln!(out, "  says   {}", option.about).expect("into memory");
+    if let Some(also) = option.also {
+        writeln!(out, "  also   {also} in the environment and in .env").expect("into memory");
+    }
     let when = if option.live { "while the server runs" } else { "with a restart" };
     writeln!(out, "  change {when}").expect("into memory");
     out
@@ -59,6 +63,7 @@ fn describe(layers: &Layers, option: &Opt) -> String {
 /// A value as it would stand in a file, whichever layer it comes from.
 fn shown(option: &Opt, value: &Value) -> String {
     match (value, option.kind) {
+        (value, kind) if kind.is_secret() => super::postgres::shown(value, kind).to_string(),
         // JSON in the environment and on the command line.
         (Value::String(text), Kind::DatabaseMap) => text.clone(),
         (Value::String(text), _) => quoted(option, text),

@@ -39,4 +39,17 @@ pub enum Kind {
     Words(&'static [&'static str]),
     /// The name of a service.
     Service,
+    /// Where a PostgreSQL database is, and how one logs in to it.
+    Dsn,
+    /// A table of labels and DSNs; JSON in the environment and on the command line.
+    DsnMap,
+}
+
+// === impl Kind ===
+
+impl Kind {
+    /// Whether its values are secrets, in whole or in part: none is shown as it was written.
+    pub fn is_secret(self) -> bool {
+        matches!(self, Self::Dsn | Self::DsnMap)
+    }
 }

@@ -1,7 +1,7 @@
 //! Configuration as written: every key's value, the layer it comes from, and what that layer overrode.
 use super::error::ConfigError;
 use super::kind::Kind;
-use super::options::Opt;
+use super::opt::Opt;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -35,6 +35,8 @@ pub enum Origin {
 pub struct Layers {
     /// Of each key all values, the one in force last.
     values: BTreeMap<&'static str, Vec<(Value, Origin)>>,
+    /// What an operator should know of what was read.
+    warnings: Vec<String>,
     /// No option: which program it is, is known to nobody but the program.
     worker_program: Option<PathBuf>,
 }
@@ -48,6 +50,9 @@ const DEV: &[(&str, &str)] = &[
 ];
 
 const PREFIX: &str = "ROWHOUSE_";
+
+/// What the second names of options begin with.
+const SECOND: &str = "DB_";
 
 impl Layers {
     /// Nothing but defaults.
@@ -107,10 +112,7 @@ impl Layers {
         &mut self,
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<(), ConfigError> {
-        for (name, text) in variables {
-            self.variable(&name, text, Origin::DotEnv(name.clone()))?;
-        }
-        Ok(())
+        self.variables(variables, Origin::DotEnv)
     }
 
     /// Adds the environment's values.
@@ -118,23 +120,40 @@ impl Layers {
         &mut self,
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<(), ConfigError> {
-        for (name, text) in variables {
-            self.variable(&name, text, Origin::Environment(name.clone()))?;
+        self.variables(variables, Origin::Environment)
+    }
+
+    /// Second names first: where both are given, the first one is over the other.
+    fn variables(
+        &mut self,
+        variables: impl IntoIterator<Item = (String, String)>,
+        origin: fn(String) -> Origin,
+    ) -> Result<(), ConfigError> {
+        let (own, others): (Vec<_>, Vec<_>) =
+            variables.into_iter().partition(|(name, _)| name.starts_with(PREFIX));
+        for (name, text) in others.into_iter().filter(|(name, _)| name.starts_with(SECOND)) {
+            match Opt::called(&name) {
+                Some(option) => self.push(option.key, Value::String(text), origin(name)),
+                None => self.warnings.push(unknown_second(&name, &origin(name.clone()))),
+            }
         }
-        Ok(())
+        own.into_iter().try_for_each(|(name, text)| self.variable(&name, text, origin(name.clone())))
     }
 
     fn variable(&mut self, name: &str, text: String, origin: Origin) -> Result<(), ConfigError> {
         match name.strip_prefix(PREFIX) {
-            // Other programs' variables are no business of ours.
-            None => Ok(()),
             // The one that names the file itself.
-            Some("CONFIG") => Ok(()),
+            None | Some("CONFIG") => Ok(()),
             Some(key) => match Opt::find(&key.to_lowercase()) {
                 Some(option) => self.put(option.key, Value::String(text), origin),
                 None => Err(ConfigError::Unknown { key: name.to_owned(), origin }),
             },
         }
+    }
+
+    /// What an operator should know of what was read.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// Adds one value, as text, from the command line.
@@ -224,6 +243,15 @@ impl Layers {
     }
 }
 
+/// Other programs have such variables too: it may be a slip, or none of ours.
+fn unknown_second(name: &str, origin: &Origin) -> String {
+    let seconds = super::OPTIONS.iter().filter_map(|option| option.also);
+    let near = seconds.map(|second| (strsim::jaro_winkler(name, second), second));
+    let nearest = near.max_by(|(a, _), (b, _)| a.total_cmp(b)).filter(|(likeness, _)| 0.9 < *likeness);
+    let hint = nearest.map_or(String::new(), |(_, second)| format!("; did you mean {second}?"));
+    format!("{origin} is no option, and is not heeded{hint}")
+}
+
 /// The variables in a file such as `.env`; none if there is no such file.
 ///
 /// # Errors
@@ -290,6 +318,10 @@ impl Kind {
             Self::Origins => "origins such as https://app.example.com, separated by commas, or *".to_owned(),
             Self::Words(words) => format!("some of {}, separated by commas", words.join(", ")),
             Self::Service => "1 to 64 characters of A-Z a-z 0-9 . _ -".to_owned(),
+            Self::Dsn => "a DSN such as postgresql://user:password@localhost/database".to_owned(),
+            Self::DsnMap => {
+                "a table of labels (a-z 0-9 _ -, at most 32) and DSNs, in JSON such as {\"second\": \"postgresql://user@localhost:5433/postgres\"}".to_owned()
+            }
         }
     }
 }

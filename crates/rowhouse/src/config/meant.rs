@@ -4,9 +4,11 @@ use super::error::ConfigError;
 use super::http::Http;
 use super::layers::{Layers, Origin};
 use super::management::Management;
+use super::postgres::{PoolSizes, Postgres};
 use crate::life::Autoscale;
 use rowhouse_access::AccessParts;
 use rowhouse_engine::{Location, SqlPolicy};
+use rowhouse_engine_postgres::Dsn;
 use rowhouse_engine_sqlite::Synchronous;
 use rowhouse_gateway::routing::Router;
 use rowhouse_gateway::{Catalog, DatabaseLimits, Dynamic, Limits, LiveLimits, Plan, Spec};
@@ -47,6 +49,14 @@ pub struct Config {
     pub data_directory: Option<PathBuf>,
     /// Which databases there are.
     pub catalog: Catalog,
+    /// Where the metadata database is, in PostgreSQL.
+    pub database_url: Option<Dsn>,
+    /// Where databases of new names are, in PostgreSQL; files if not.
+    pub postgres: Option<Postgres>,
+    /// How many connections to the metadata database there may be.
+    pub metadata_pool: PoolSizes,
+    /// How many connections to each PostgreSQL database there may be.
+    pub org_pool: PoolSizes,
     /// How backups are made, if there is a place for them.
     pub backups: Option<Plan>,
     /// What the gateway may use.
@@ -118,7 +128,8 @@ impl Config {
             _ => Synchronous::Full,
         };
         let log_format = if layers.word("log_format")? == "json" { LogFormat::Json } else { LogFormat::Text };
-        let catalog = catalog(layers, data_directory.as_deref())?;
+        let postgres = Postgres::resolve(layers, data_directory.as_deref())?;
+        let catalog = catalog(layers, data_directory.as_deref(), postgres.is_some())?;
         super::reserved::check(&catalog, data_directory.as_deref())?;
         Ok(Self {
             port: narrow(layers.integer("port")?),
@@ -136,6 +147,10 @@ impl Config {
             backups: super::backups::plan(layers, data_directory.as_deref(), &catalog)?,
             catalog,
             data_directory,
+            database_url: layers.dsn("database_url")?,
+            postgres,
+            metadata_pool: PoolSizes::resolve(layers, ("metadata_pool_size", "metadata_max_overflow"))?,
+            org_pool: PoolSizes::resolve(layers, ("org_pool_size", "org_max_overflow"))?,
             limits: limits(layers)?,
             sql_policy: policy(layers, "sql_policy")?,
             max_request_bytes: narrow(layers.bytes("max_request_bytes")?),
@@ -196,22 +211,14 @@ fn persist_limit(layers: &Layers) -> Result<bool, ConfigError> {
     Ok(persists)
 }
 
-fn catalog(layers: &Layers, data_directory: Option<&Path>) -> Result<Catalog, ConfigError> {
-    let (connect, create) = (layers.boolean("auto_connect")?, layers.boolean("auto_create")?);
-    let dynamic = match (connect, create) {
-        (false, true) => {
-            return Err(ConfigError::Conflict(format!(
-                "--auto-create ({}) needs --auto-connect, which is off ({}): give --auto-connect, or --no-auto-create",
-                layers.origin("auto_create"),
-                layers.origin("auto_connect"),
-            )));
-        }
-        (false, false) => Dynamic::Off,
-        (true, false) => Dynamic::Open,
-        (true, true) => Dynamic::Create,
-    };
-    if dynamic != Dynamic::Off && data_directory.is_none() {
-        let message = "--auto-connect and --auto-create need --data-directory, the place where databases opened by name live";
+fn catalog(
+    layers: &Layers,
+    data_directory: Option<&Path>,
+    in_postgres: bool,
+) -> Result<Catalog, ConfigError> {
+    let dynamic = if in_postgres { dynamic_in_postgres(layers)? } else { dynamic(layers)? };
+    if dynamic != Dynamic::Off && data_directory.is_none() && !in_postgres {
+        let message = "--auto-connect and --auto-create need --data-directory, the place where databases opened by name live, or --results-db-template";
         return Err(ConfigError::Conflict(message.to_owned()));
     }
     let place = |text: &str| match text {
@@ -229,6 +236,35 @@ fn catalog(layers: &Layers, data_directory: Option<&Path>) -> Result<Catalog, Co
         map.into_iter().map(|(name, text)| Spec { target: Target::Named(name), location: place(&text) });
     Catalog::new([default].into_iter().chain(named), dynamic)
         .map_err(|error| ConfigError::Conflict(format!("database_map: {error}")))
+}
+
+fn dynamic(layers: &Layers) -> Result<Dynamic, ConfigError> {
+    Ok(match (layers.boolean("auto_connect")?, layers.boolean("auto_create")?) {
+        (false, true) => {
+            return Err(ConfigError::Conflict(format!(
+                "--auto-create ({}) needs --auto-connect, which is off ({}): give --auto-connect, or --no-auto-create",
+                layers.origin("auto_create"),
+                layers.origin("auto_connect"),
+            )));
+        }
+        (false, false) => Dynamic::Off,
+        (true, false) => Dynamic::Open,
+        (true, true) => Dynamic::Create,
+    })
+}
+
+/// Who says where databases of new names are wants them opened, and created, unless somebody says otherwise.
+fn dynamic_in_postgres(layers: &Layers) -> Result<Dynamic, ConfigError> {
+    let unless_off = |key| {
+        let is_said = !matches!(layers.origin(key), Origin::Default | Origin::Command(_));
+        layers.boolean(key).map(|on| on || !is_said)
+    };
+    let creates = unless_off("auto_create")? && layers.boolean("auto_create_org_dbs")?;
+    Ok(match (unless_off("auto_connect")?, creates) {
+        (false, _) => Dynamic::Off,
+        (true, false) => Dynamic::Open,
+        (true, true) => Dynamic::Create,
+    })
 }
 
 /// How the limit of clients follows its usage; `None` where it does not.

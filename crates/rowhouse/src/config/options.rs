@@ -1,25 +1,9 @@
 //! The one table of options: what the file, the environment, the command line and the
 //! documentation know.
+mod postgres;
+
 use super::kind::Kind;
-
-/// One option.
-#[derive(Clone, Copy, Debug)]
-pub struct Opt {
-    /// The key in the file; in the environment it is `ROWHOUSE_` and the key in capitals.
-    pub key: &'static str,
-    /// What values it takes.
-    pub kind: Kind,
-    /// The default, as one would write it; empty for none.
-    pub default: &'static str,
-    /// What it says, in one sentence.
-    pub about: &'static str,
-    /// Whether it changes while the server runs; else a restart is needed.
-    pub live: bool,
-}
-
-const fn opt(key: &'static str, kind: Kind, default: &'static str, about: &'static str) -> Opt {
-    Opt { key, kind, default, about, live: false }
-}
+use super::opt::{Opt, opt};
 
 const MIB: u64 = 1 << 20;
 
@@ -27,7 +11,19 @@ const MIB: u64 = 1 << 20;
 const ROUTING: &[&str] = &["path", "subdomain", "header", "claim", "default"];
 
 /// Every option, in the order of the documentation.
-pub const OPTIONS: &[Opt] = &[
+pub const OPTIONS: &[Opt] = &joined::<{ FIRST.len() + postgres::ROWS.len() }>();
+
+const fn joined<const COUNT: usize>() -> [Opt; COUNT] {
+    let mut all = [FIRST[0]; COUNT];
+    let mut at = 1;
+    while at < COUNT {
+        all[at] = if at < FIRST.len() { FIRST[at] } else { postgres::ROWS[at - FIRST.len()] };
+        at += 1;
+    }
+    all
+}
+
+const FIRST: &[Opt] = &[
     opt("port", Kind::Integer(0, 65535), "9090", "The main port, on which HTTP is served; 0 means any free one."),
     opt(
         "client_limit",
@@ -451,31 +447,3 @@ pub const OPTIONS: &[Opt] = &[
     .live(),
     opt("log_format", Kind::Word(&["text", "json"]), "text", "How it is logged."),
 ];
-
-impl Opt {
-    /// The option, which changes while the server runs.
-    const fn live(mut self) -> Self {
-        self.live = true;
-        self
-    }
-
-    /// The option with this key.
-    pub fn find(key: &str) -> Option<&'static Self> {
-        OPTIONS.iter().find(|option| option.key == key)
-    }
-
-    /// The key that a person meant who wrote it as a flag or as a variable of the environment.
-    pub fn plain(written: &str) -> String {
-        let key = written.trim_start_matches('-').to_lowercase().replace('-', "_");
-        key.strip_prefix("rowhouse_").unwrap_or(&key).to_owned()
-    }
-
-    /// Its flag, or what stands for it, on the command line of `rowhouse start`.
-    pub fn flag(&self) -> String {
-        match self.key {
-            "port" => "PORT".to_owned(),
-            "client_limit" => "LIMIT".to_owned(),
-            key => format!("--{}", key.replace('_', "-")),
-        }
-    }
-}

@@ -3,7 +3,7 @@ use super::error::ConfigError;
 use super::kind::Kind;
 use super::layers::Layers;
 use super::meant::absolute;
-use super::options::Opt;
+use super::opt::Opt;
 use rowhouse_types::DatabaseName;
 use serde_json::Value as Json;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -15,7 +15,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Layers {
     /// Reads an option with `parse`, which says `None` for a value the option does not take.
-    fn read<T>(
+    pub(super) fn read<T>(
         &self,
         key: &str,
         parse: impl FnOnce(&Value, Kind) -> Option<T>,
@@ -27,7 +27,7 @@ impl Layers {
             None => Err(ConfigError::Value {
                 key: option.key,
                 expected: option.kind.expected(),
-                found: found(&value),
+                found: if option.kind.is_secret() { "what is given".to_owned() } else { found(&value) },
                 origin,
             }),
         }
@@ -254,6 +254,14 @@ impl Layers {
             Kind::Origins => self.origins(key)?.join(",").into(),
             Kind::Words(_) => self.words(key)?.join(",").into(),
             Kind::Service => self.service(key)?.into(),
+            Kind::Dsn | Kind::DsnMap => {
+                if option.kind == Kind::Dsn {
+                    self.dsn(key).map(drop)?
+                } else {
+                    self.dsn_map(key).map(drop)?
+                }
+                self.get(key).map(|(value, _)| super::postgres::shown(&value, option.kind)).into()
+            }
             Kind::KeyId => self.key_id(key)?.into(),
             Kind::Address => self.address(key)?.map(|address| format!("tcp://{address}")).into(),
             Kind::DatabaseMap => {

@@ -1,6 +1,7 @@
 //! The table of options, as an example file and as documentation.
 use super::kind::Kind;
-use super::options::{OPTIONS, Opt};
+use super::opt::Opt;
+use super::options::OPTIONS;
 use std::fmt::Write as _;
 
 /// A configuration file with every option at its default, commented out where there is none.
@@ -26,11 +27,12 @@ pub fn table() -> String {
         "| option | flag | default | takes | changes at run time | what it says |\n| --- | --- | --- | --- | --- | --- |\n",
     );
     for option in OPTIONS {
+        let also = option.also.map_or(String::new(), |also| format!(" Also `{also}` in the environment."));
         let default =
             if option.default.is_empty() { "none".to_owned() } else { format!("`{}`", option.default) };
         writeln!(
             out,
-            "| `{}` | `{}` | {} | {} | {} | {} |",
+            "| `{}` | `{}` | {} | {} | {} | {}{also} |",
             option.key,
             option.flag(),
             default,
@@ -46,13 +48,19 @@ pub fn table() -> String {
 /// A value as it stands in a file.
 pub(super) fn quoted(option: &Opt, default: &str) -> String {
     match option.kind {
-        Kind::Boolean | Kind::Integer(..) | Kind::DatabaseMap => default.to_owned(),
+        Kind::Boolean | Kind::Integer(..) | Kind::DatabaseMap | Kind::DsnMap => default.to_owned(),
         _ => format!("{default:?}"),
     }
 }
 
 fn sample(key: &str, kind: Kind) -> &'static str {
     match kind {
+        Kind::Dsn if key == "results_db_template" => "\"postgresql://mad@localhost/mad_results_{org_id}\"",
+        Kind::Dsn if key == "admin_url" => "\"postgresql://mad@localhost/postgres\"",
+        Kind::Dsn => "\"postgresql://mad@localhost/mad\"",
+        Kind::Path if key == "postgres_secret_file" => "\"./postgres.secret\"",
+        Kind::Path if key == "postgres_programs" => "\"/usr/lib/postgresql/17/bin\"",
+        Kind::Integer(1, 10_000) => "100",
         Kind::Path if key == "backup_dir" => "\"./backups\"",
         Kind::Path if key == "management_token_file" => "\"./tokens\"",
         Kind::Path if matches!(key, "management_tls_cert" | "http_tls_cert") => "\"./cert.pem\"",

@@ -210,7 +210,7 @@ impl InForce {
             if option.live {
                 keep_change(key, &mut after, &state.layers);
             } else {
-                if json(&read, key) != json(&state.layers, key) {
+                if is_other(option, &read, &state.layers) {
                     unchanged.push(needs_restart(option, &json(&state.layers, key)));
                 }
                 after.take(key, &state.layers);
@@ -382,6 +382,13 @@ fn needs_restart(option: &Opt, value: &Json) -> Unchanged {
 /// An option's value; null where it has none, and where it has one it does not take.
 fn json(layers: &Layers, key: &str) -> Json {
     layers.value(key).ok().flatten().unwrap_or_default()
+}
+
+/// Whether an option has another value. What is not shown of a secret may differ too.
+fn is_other(option: &Opt, one: &Layers, other: &Layers) -> bool {
+    let written = |layers: &Layers| layers.get(option.key).map(|(value, _)| value);
+    json(one, option.key) != json(other, option.key)
+        || option.kind.is_secret() && written(one) != written(other)
 }
 
 fn to_toml(value: &Json) -> Option<toml::Value> {

@@ -34,6 +34,7 @@ enum Family {
     Failed,
     CloseFailed,
     BackupFailed,
+    NotReady,
     Refused,
     TurnedAway,
     Reopened,
@@ -80,6 +81,7 @@ impl Observer for Metrics {
             Event::BackedUp { took, .. } => return state.backed_up.add(*took),
             Event::BackupFailed { code, .. } => ((Family::BackupFailed, [code.as_str(), ""]), 1),
             Event::BackupsNotListed { .. } => ((Family::BackupFailed, ["not_listed", ""]), 1),
+            Event::EngineNotReady { engine, .. } => ((Family::NotReady, [engine, ""]), 1),
             Event::Refused { reason, code, .. } => ((Family::Refused, [reason.as_str(), code.as_str()]), 1),
             Event::ClientUnauthorized { .. } => ((Family::TurnedAway, ["unauthorized", ""]), 1),
             Event::ClientRevoked { .. } => ((Family::TurnedAway, ["revoked", ""]), 1),
@@ -97,13 +99,14 @@ impl Observer for Metrics {
 // === impl Family ===
 
 impl Family {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Created,
         Self::Closed,
         Self::OpenFailed,
         Self::Failed,
         Self::CloseFailed,
         Self::BackupFailed,
+        Self::NotReady,
         Self::Refused,
         Self::TurnedAway,
         Self::Reopened,
@@ -129,6 +132,11 @@ impl Family {
                 ("rowhouse_database_close_failures_total", &[], "Databases that did not close cleanly.")
             }
             Self::BackupFailed => ("rowhouse_backup_failures_total", &["code"], "Backups that failed."),
+            Self::NotReady => (
+                "rowhouse_engine_not_ready_total",
+                &["engine"],
+                "Times that what an engine needs to make databases could not be made ready.",
+            ),
             Self::Refused => (
                 "rowhouse_requests_refused_total",
                 &["reason", "code"],
