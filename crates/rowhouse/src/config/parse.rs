@@ -254,14 +254,8 @@ impl Layers {
             Kind::Origins => self.origins(key)?.join(",").into(),
             Kind::Words(_) => self.words(key)?.join(",").into(),
             Kind::Service => self.service(key)?.into(),
-            Kind::Dsn | Kind::DsnMap => {
-                if option.kind == Kind::Dsn {
-                    self.dsn(key).map(drop)?
-                } else {
-                    self.dsn_map(key).map(drop)?
-                }
-                self.get(key).map(|(value, _)| super::postgres::shown(&value, option.kind)).into()
-            }
+            Kind::Dsn => self.dsn(key).map(|_checked| self.shown(key))?.into(),
+            Kind::DsnMap => self.dsn_map(key).map(|_checked| self.shown(key))?.into(),
             Kind::KeyId => self.key_id(key)?.into(),
             Kind::Address => self.address(key)?.map(|address| format!("tcp://{address}")).into(),
             Kind::DatabaseMap => {

@@ -180,6 +180,12 @@ impl Layers {
         })
     }
 
+    /// The value of an option that is a secret, as it may be shown.
+    pub(super) fn shown(&self, key: &str) -> Option<Json> {
+        let (value, _origin) = self.get(key)?;
+        Some(shown(&value, super::Opt::find(key)?.kind))
+    }
+
     pub(super) fn dsn_map(&self, key: &str) -> Result<Vec<(String, Dsn)>, ConfigError> {
         let read = self.read(key, |value, _kind| {
             let entries = entries(value)?;

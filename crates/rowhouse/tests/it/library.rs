@@ -6,6 +6,9 @@ use rowhouse_protocol_sqlite_rx::probe;
 use std::time::Duration;
 use tempfile::TempDir;
 
+/// Where databases are in PostgreSQL, which other options need.
+const TEMPLATE: &str = "postgresql://mad@localhost/mad_results_{org_id}";
+
 /// A value that an option takes.
 fn sample(option: &Opt) -> &'static str {
     match option.kind {
@@ -16,6 +19,8 @@ fn sample(option: &Opt) -> &'static str {
         Kind::Ip => "::1",
         Kind::Socket => "127.0.0.1:0",
         Kind::Origins => "https://app.example.com",
+        Kind::Dsn if option.key == "results_db_template" => TEMPLATE,
+        Kind::Dsn => "postgresql://mad@localhost/postgres",
         _ => "data",
     }
 }
@@ -24,7 +29,11 @@ fn sample(option: &Opt) -> &'static str {
 fn code_can_set_every_option_of_the_table() {
     for option in OPTIONS {
         let value = if option.default.is_empty() { sample(option) } else { option.default };
-        let built = Server::builder().option(option.key, value).build();
+        let mut builder = Server::builder();
+        if matches!(option.key, "results_db_template" | "admin_url") {
+            builder = builder.option("results_db_template", TEMPLATE).data_directory("data");
+        }
+        let built = builder.option(option.key, value).build();
         assert!(built.is_ok(), "{} = {value}: {built:?}", option.key);
     }
 }

@@ -40,6 +40,7 @@ mod manager_answers;
 mod notify;
 mod packaging;
 mod permits;
+mod postgres;
 mod query;
 mod room;
 mod run_time;

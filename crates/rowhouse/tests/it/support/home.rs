@@ -69,7 +69,7 @@ impl Home {
         let mut command = Command::new(program);
         command.args(arguments).current_dir(self.path());
         for (key, _) in std::env::vars_os() {
-            if key.to_string_lossy().starts_with("ROWHOUSE_") {
+            if ["ROWHOUSE_", "DB_"].iter().any(|prefix| key.to_string_lossy().starts_with(prefix)) {
                 command.env_remove(key);
             }
         }

@@ -1,6 +1,7 @@
 //! The one way through which these tests start the binary and speak to it.
 mod bounded;
 mod client;
+mod cluster;
 mod home;
 mod libsql;
 mod node;
@@ -11,6 +12,7 @@ mod server;
 
 pub(crate) use bounded::{PATIENCE, await_line, finish};
 pub(crate) use client::Client;
+pub(crate) use cluster::{Cluster, Way};
 pub(crate) use home::{Home, ended, text};
 pub(crate) use libsql::Libsql;
 pub(crate) use node::Node;
