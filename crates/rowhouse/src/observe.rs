@@ -83,15 +83,7 @@ impl Observer for Log {
             Event::BackupsNotListed { error } => {
                 tracing::error!(error = chain(*error), "backups not made: what there is could not be listed");
             }
-            Event::EngineNotReady { engine, error, again_in } => tracing::warn!(
-                engine,
-                error = chain(*error),
-                again_in_ms = millis(*again_in),
-                "databases cannot be made ready; others are served meanwhile",
-            ),
-            Event::EngineReady { engine, took } => {
-                tracing::info!(engine, duration_ms = millis(*took), "databases can be made");
-            }
+            Event::EngineNotReady { .. } | Event::EngineReady { .. } => of_engine(event),
             Event::Refused { database, reason, code } => self.refused(database, *reason, *code),
             Event::ClientRefused { .. }
             | Event::ClientUnauthorized { .. }
@@ -180,6 +172,22 @@ impl Log {
 
     fn word(&self, kind: &'static str, code: ErrorCode, database: &Target) -> Option<Option<u64>> {
         self.moderation.word((kind, code.as_str()), Some(database), Instant::now())
+    }
+}
+
+/// Whether databases can be made.
+fn of_engine(event: &Event<'_>) {
+    match event {
+        Event::EngineNotReady { engine, error, again_in } => tracing::warn!(
+            engine,
+            error = chain(*error),
+            again_in_ms = millis(*again_in),
+            "databases cannot be made ready; others are served meanwhile",
+        ),
+        Event::EngineReady { engine, took } => {
+            tracing::info!(engine, duration_ms = millis(*took), "databases can be made");
+        }
+        _ => {}
     }
 }
 
