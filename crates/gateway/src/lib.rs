@@ -22,6 +22,7 @@ mod pool;
 mod registry;
 mod roster;
 pub mod routing;
+mod sql;
 mod tenant;
 mod uses;
 

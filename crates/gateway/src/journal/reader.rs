@@ -2,9 +2,8 @@
 use super::chain::{Hash, Verified, Walk};
 use super::entry::{Action, Interface, Query, Recorded, Verdict};
 use super::error::{Break, JournalError};
-use super::sql::{
-    COLUMNS, Mark, SCHEMA, entry_in, execute, integer, link, name_of, number, run, text, words,
-};
+use super::sql::{COLUMNS, Mark, SCHEMA, entry_in, link, name_of};
+use crate::sql::{execute, integer, number, run, text, words};
 use rowhouse_engine::{Batch, Connection, Database, EngineError, Row};
 use rowhouse_types::{Request, Value, ValueRef};
 use std::collections::BTreeMap;

@@ -2,10 +2,9 @@
 use super::chain::{Hash, Link, at, micros};
 use super::entry::{Action, Cause, Entry, Interface, Recorded};
 use super::error::JournalError;
-use futures::StreamExt as _;
-use rowhouse_engine::{Batch, Connection, EngineError, Options, Row, SqlPolicy};
-use rowhouse_types::{Arguments, Request, Target, Value, ValueRef};
-use std::sync::Arc;
+use crate::sql::{execute, integer, number, text, words};
+use rowhouse_engine::{Batch, Connection, Row};
+use rowhouse_types::{Target, Value};
 
 /// The version of the tables that this program writes and reads.
 pub(super) const SCHEMA: u64 = 1;
@@ -65,52 +64,6 @@ impl Mark {
             Self::Anchor => "anchor",
         }
     }
-}
-
-/// Runs a request of the journal's own; the rows it yields.
-pub(super) async fn run(
-    connection: &mut dyn Connection,
-    request: Request,
-) -> Result<Vec<Batch>, EngineError> {
-    let options = Options {
-        deadline: None,
-        policy: SqlPolicy::Standard,
-        foreign_keys: false,
-        max_rows: None,
-        max_bytes: None,
-    };
-    let mut chunks = connection.run(request, options);
-    let mut rows = Vec::new();
-    while let Some(chunk) = chunks.next().await {
-        let chunk = chunk?;
-        rows.push(chunk.rows);
-        if chunk.outcome.is_some() {
-            return Ok(rows);
-        }
-    }
-    Err(EngineError::Lost)
-}
-
-/// As [`run`], of one statement.
-pub(super) async fn execute(
-    connection: &mut dyn Connection,
-    sql: impl Into<Arc<str>>,
-    arguments: impl Into<Vec<Value>>,
-) -> Result<Vec<Batch>, EngineError> {
-    run(connection, Request::execute_with(sql, arguments)).await
-}
-
-/// As [`run`], of one statement with each set of arguments; nothing without any.
-pub(super) async fn repeat(
-    connection: &mut dyn Connection,
-    sql: Arc<str>,
-    sets: Vec<Vec<Value>>,
-) -> Result<(), EngineError> {
-    if sets.is_empty() {
-        return Ok(());
-    }
-    let sets = sets.into_iter().map(Arguments::Positional).collect();
-    run(connection, Request::Repeat { sql, sets }).await.map(drop)
 }
 
 /// Where the chain ends, or begins.
@@ -179,26 +132,4 @@ pub(super) fn name_of(target: &Target) -> &str {
 
 fn target_of(name: &str) -> Option<Target> {
     if name.is_empty() { Some(Target::Default) } else { name.parse().ok().map(Target::Named) }
-}
-
-pub(super) fn text(text: &str) -> Value {
-    Value::Text(text.to_owned())
-}
-
-pub(super) fn number(n: u64) -> Value {
-    Value::Integer(i64::try_from(n).unwrap_or(i64::MAX))
-}
-
-pub(super) fn integer(cell: Option<ValueRef<'_>>) -> Option<i64> {
-    match cell {
-        Some(ValueRef::Integer(n)) => Some(n),
-        _ => None,
-    }
-}
-
-pub(super) fn words<'a>(cell: Option<ValueRef<'a>>) -> Option<&'a str> {
-    match cell {
-        Some(ValueRef::Text(text)) => Some(text),
-        _ => None,
-    }
 }
