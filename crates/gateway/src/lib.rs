@@ -16,6 +16,7 @@ mod hold;
 mod journal;
 mod limits;
 mod live;
+pub mod metadata;
 mod pace;
 mod pinned;
 mod pool;

@@ -7,10 +7,11 @@
 //! default one), from, to, active, why it was refused. Before the first entry stand 64 zeros.
 use super::entry::{Entry, Recorded};
 use super::error::{Break, JournalError};
+use crate::sql::micros;
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::str::FromStr;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 /// The hash of an entry: 256 bits, 64 digits in hexadecimal.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -144,17 +145,6 @@ pub(super) fn seal(before: Hash, fields: &[Option<&str>]) -> Hash {
         sha.update(",");
     }
     Hash(sha.finalize().into())
-}
-
-/// Microseconds since 1970, as they are stored.
-pub(super) fn micros(at: SystemTime) -> i64 {
-    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
-}
-
-/// The time so many microseconds after 1970.
-pub(super) fn at(micros: i64) -> SystemTime {
-    UNIX_EPOCH + Duration::from_micros(micros.unsigned_abs())
 }
 
 /// Follows a chain, entry by entry in the order of their numbers.

@@ -64,6 +64,22 @@ words! {
         AddUser = "add_user",
         /// A user was removed.
         RemoveUser = "remove_user",
+        /// An operator closed a database until it is resumed.
+        Suspend = "suspend",
+        /// A database was closed because its schema could not be brought to head.
+        Quarantine = "quarantine",
+        /// An organization was entered or changed.
+        SetOrganization = "set_organization",
+        /// A user of an organization was entered or changed.
+        SetMember = "set_member",
+        /// A user of an organization was removed.
+        RemoveMember = "remove_member",
+        /// A user of an organization was given an identity.
+        LinkIdentity = "link_identity",
+        /// An identity was taken from a user.
+        UnlinkIdentity = "unlink_identity",
+        /// A setting was changed or removed.
+        Setting = "setting",
         /// The server was asked to stop.
         Shutdown = "shutdown",
         /// Entries were lost, as many as `to` says: they could not be written, and there were too many

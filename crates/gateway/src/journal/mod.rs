@@ -21,7 +21,7 @@ mod memory;
 mod queue;
 mod reader;
 mod sql;
-mod words;
+pub(crate) mod words;
 mod writer;
 
 pub use chain::{Hash, NoHash, Verified};

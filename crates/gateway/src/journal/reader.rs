@@ -3,7 +3,7 @@ use super::chain::{Hash, Verified, Walk};
 use super::entry::{Action, Interface, Query, Recorded, Verdict};
 use super::error::{Break, JournalError};
 use super::sql::{COLUMNS, Mark, SCHEMA, entry_in, link, name_of};
-use crate::sql::{execute, integer, number, run, text, words};
+use crate::sql::{execute, integer, micros, number, run, text, words};
 use rowhouse_engine::{Batch, Connection, Database, EngineError, Row};
 use rowhouse_types::{Request, Value, ValueRef};
 use std::collections::BTreeMap;
@@ -180,7 +180,7 @@ fn as_text(cell: ValueRef<'_>) -> Option<String> {
 fn select(query: &Query) -> (String, Vec<Value>) {
     let Query { action, database, since, before, .. } = query;
     let (mut sql, mut arguments) = (format!("SELECT {COLUMNS} FROM entries WHERE 1 = 1"), Vec::new());
-    let since = since.map(|since| Value::Integer(super::chain::micros(since)));
+    let since = since.map(|since| Value::Integer(micros(since)));
     for (column, value) in [
         ("action =", action.map(|action| text(action.as_str()))),
         ("target =", database.as_ref().map(|target| text(name_of(target)))),

@@ -1,8 +1,8 @@
 //! The journal's database: its tables, and how values get in and out. SQL that SQLite and PostgreSQL take.
-use super::chain::{Hash, Link, at, micros};
+use super::chain::{Hash, Link};
 use super::entry::{Action, Cause, Entry, Interface, Recorded};
 use super::error::JournalError;
-use crate::sql::{execute, integer, number, text, words};
+use crate::sql::{at, execute, integer, micros, number, optional, text, words};
 use rowhouse_engine::{Batch, Connection, Row};
 use rowhouse_types::{Target, Value};
 
@@ -82,17 +82,16 @@ pub(super) async fn link(connection: &mut dyn Connection, mark: Mark) -> Result<
 /// The row of an entry.
 pub(super) fn row_of(recorded: &Recorded) -> Vec<Value> {
     let Recorded { id, at, entry, hash } = recorded;
-    let optional = |value: &Option<String>| value.as_deref().map_or(Value::Null, text);
     vec![
         number(*id),
         Value::Integer(micros(*at)),
         text(entry.action.as_str()),
         text(entry.cause.interface.as_str()),
         text(&entry.cause.who),
-        optional(&entry.cause.reason),
+        optional(entry.cause.reason.as_deref()),
         entry.database.as_ref().map_or(Value::Null, |target| text(name_of(target))),
-        optional(&entry.from),
-        optional(&entry.to),
+        optional(entry.from.as_deref()),
+        optional(entry.to.as_deref()),
         entry.active.map_or(Value::Null, |active| Value::Integer(active.into())),
         entry.result.as_ref().err().map_or(Value::Null, |why| text(why)),
         text(&hash.to_string()),

@@ -1,0 +1,239 @@
+//! The metadata database itself: opened when it is first asked, and its sessions.
+use super::audit::Audit;
+use super::error::MetadataError;
+use super::schema;
+use crate::book::Book;
+use crate::catalog::Spec;
+use crate::limits::{DatabaseLimits, Limits};
+use crate::live::{Counts, Live};
+use crate::pool::{Pool, Session};
+use crate::registry::Lease;
+use crate::sql;
+use crate::tenant::{Tenant, TenantKind, TenantParts};
+use rowhouse_engine::{Batch, Database, Dialect, Engine, EngineError, Location, Presence};
+use rowhouse_types::{Target, Value};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Instant;
+use tokio::sync::OnceCell;
+use tokio_util::task::TaskTracker;
+
+/// Sessions with it that are kept, unless somebody says otherwise. More than an organization's: all share it.
+pub const POOL_SIZE: u32 = 20;
+
+/// Sessions that there may be beyond these for a while.
+pub const MAX_OVERFLOW: u32 = 30;
+
+/// What the metadata database is made of.
+#[derive(Clone, Debug)]
+pub struct MetadataParts {
+    /// Who opens it.
+    pub engine: Arc<dyn Engine>,
+    /// Where it is.
+    pub location: Location,
+    /// The most sessions with it at once.
+    pub sessions: NonZeroU32,
+    /// Whether nobody but this process writes to it.
+    pub is_exclusive: bool,
+}
+
+/// The metadata database. Cloning yields another handle.
+#[derive(Clone, Debug)]
+pub struct Metadata {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    parts: MetadataParts,
+    book: Book,
+    tasks: TaskTracker,
+    open: OnceCell<Arc<Tenant>>,
+    /// Rows of the catalog, where nobody else makes any; negative before they were counted.
+    listed: AtomicI64,
+}
+
+/// A transaction of the metadata database's. Dropping it rolls it back.
+#[derive(Debug)]
+pub(super) struct Change {
+    session: Session,
+    /// What is written before the name of each table.
+    pub(super) p: &'static str,
+}
+
+// === impl Metadata ===
+
+impl Metadata {
+    /// The metadata database of this place. Nothing is opened yet.
+    pub fn new(parts: MetadataParts) -> Self {
+        let database = DatabaseLimits { sessions: parts.sessions, ..DatabaseLimits::default() };
+        let book = Book::new(Limits { database, ..Limits::default() });
+        let (tasks, open, listed) = (TaskTracker::new(), OnceCell::new(), AtomicI64::new(-1));
+        Self { shared: Arc::new(Shared { parts, book, tasks, open, listed }) }
+    }
+
+    /// Lends a connection to it, opening it if need be, with what it needs made if it is empty.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be opened, a newer program has written it, or all its connections are in use.
+    pub async fn session(&self) -> Result<Session, MetadataError> {
+        let tenant = self.tenant().await?;
+        Ok(tenant.pool.acquire(Lease::configured(tenant.clone()), None).await?)
+    }
+
+    /// Looks whether it answers.
+    ///
+    /// # Errors
+    ///
+    /// When it does not.
+    pub async fn ping(&self) -> Result<(), MetadataError> {
+        let mut session = self.session().await?;
+        sql::execute(&mut *session, "SELECT 1", []).await?;
+        Ok(())
+    }
+
+    /// Which SQL it speaks.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be opened.
+    pub async fn dialect(&self) -> Result<Dialect, MetadataError> {
+        Ok(self.tenant().await?.database().dialect())
+    }
+
+    /// The database itself, opened, with its tables.
+    ///
+    /// # Errors
+    ///
+    /// As [`Metadata::session`].
+    pub async fn database(&self) -> Result<Arc<dyn Database>, MetadataError> {
+        Ok(self.tenant().await?.database().clone())
+    }
+
+    /// Closes connections that nobody has used for long.
+    pub(crate) fn trim(&self, now: Instant) {
+        if let Some(tenant) = self.shared.open.get() {
+            tenant.pool.trim(now);
+        }
+    }
+
+    /// Closes it. Nothing may be asked afterwards.
+    ///
+    /// # Errors
+    ///
+    /// When it does not close cleanly; what was committed is safe.
+    pub async fn close(&self) -> Result<(), EngineError> {
+        self.shared.tasks.close();
+        self.shared.tasks.wait().await;
+        match self.shared.open.get() {
+            Some(tenant) => tenant.close().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Whether it is known, without asking it, that the catalog has no row.
+    pub(super) fn is_empty(&self) -> bool {
+        self.shared.listed.load(Ordering::Acquire) == 0
+    }
+
+    /// A row was made (1) or removed (-1), or may have been.
+    pub(super) fn listed(&self, by: i64) {
+        let shift = |count: i64| (0 <= count).then(|| count.saturating_add(by).max(0));
+        let _shifted = self.shared.listed.fetch_update(Ordering::AcqRel, Ordering::Acquire, shift);
+    }
+
+    /// The rows of a query.
+    pub(super) async fn ask(
+        &self,
+        sql: impl FnOnce(&str) -> String,
+        arguments: impl Into<Vec<Value>>,
+    ) -> Result<Vec<Batch>, MetadataError> {
+        let tenant = self.tenant().await?;
+        let p = schema::prefix(tenant.database().dialect());
+        let mut session = tenant.pool.acquire(Lease::configured(tenant.clone()), None).await?;
+        Ok(sql::execute(&mut *session, sql(p), arguments).await?)
+    }
+
+    /// Begins a change.
+    pub(super) async fn begin(&self) -> Result<Change, MetadataError> {
+        let tenant = self.tenant().await?;
+        let dialect = tenant.database().dialect();
+        let mut session = tenant.pool.acquire(Lease::configured(tenant.clone()), None).await?;
+        let begin = match dialect {
+            Dialect::Sqlite => "BEGIN IMMEDIATE",
+            Dialect::Postgres => "BEGIN",
+        };
+        sql::execute(&mut *session, begin, []).await?;
+        Ok(Change { session, p: schema::prefix(dialect) })
+    }
+
+    async fn tenant(&self) -> Result<&Arc<Tenant>, MetadataError> {
+        self.shared.open.get_or_try_init(|| self.open()).await
+    }
+
+    async fn open(&self) -> Result<Arc<Tenant>, MetadataError> {
+        let Shared { parts, book, tasks, listed, .. } = &*self.shared;
+        let MetadataParts { engine, location, is_exclusive, .. } = parts;
+        if engine.probe(location).await? == Presence::Absent {
+            match engine.create(location).await {
+                // Another process was faster.
+                Err(EngineError::AlreadyExists) => {}
+                created => created?,
+            }
+        }
+        let database = engine.open(location).await?;
+        let dialect = database.dialect();
+        let mut connection = database.connect().await?;
+        schema::prepare(&mut *connection, dialect).await?;
+        if *is_exclusive {
+            let sql = format!("SELECT count(*) FROM {}databases", schema::prefix(dialect));
+            let rows = sql::execute(&mut *connection, sql, []).await?;
+            let count =
+                rows.iter().flat_map(Batch::rows).next().and_then(|row| sql::integer(row.values().next()));
+            listed.store(count.unwrap_or(-1), Ordering::Release);
+        }
+        connection.close().await;
+        let pool = Pool::new(database.clone(), book.clone(), tasks.clone());
+        let live = Live::new(book.clone(), Arc::new(Counts::default()));
+        let spec = Spec { target: Target::Default, location: location.clone() };
+        let parts = TenantParts { database, pool, live };
+        Ok(Arc::new(Tenant::new(spec, TenantKind::Static, parts)))
+    }
+}
+
+// === impl Change ===
+
+impl Change {
+    /// Runs a statement; how many rows it changed.
+    pub(super) async fn run(
+        &mut self,
+        sql: String,
+        arguments: impl Into<Vec<Value>>,
+    ) -> Result<u64, MetadataError> {
+        Ok(sql::change(&mut *self.session, sql, arguments).await?)
+    }
+
+    /// The rows of a statement.
+    pub(super) async fn rows(
+        &mut self,
+        sql: String,
+        arguments: impl Into<Vec<Value>>,
+    ) -> Result<Vec<Batch>, MetadataError> {
+        Ok(sql::execute(&mut *self.session, sql, arguments).await?)
+    }
+
+    /// Makes the change last, together with what is told of it.
+    pub(super) async fn commit(mut self, audit: Audit<'_>) -> Result<(), MetadataError> {
+        let (sql, arguments) = audit.insert(self.p);
+        self.run(sql, arguments).await?;
+        self.end().await
+    }
+
+    /// Makes a change last of which there is nothing to tell.
+    pub(super) async fn end(mut self) -> Result<(), MetadataError> {
+        sql::execute(&mut *self.session, "COMMIT", []).await?;
+        Ok(())
+    }
+}
