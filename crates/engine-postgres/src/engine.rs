@@ -13,6 +13,7 @@ use crate::wire::{Login, LoginError, TlsError, Welcome, connect};
 use futures::future::BoxFuture;
 use rowhouse_engine::{
     Claim, Claimant, Course, Database, Engine, EngineError, Location, Presence, Restoration, Stamp,
+    Whereabouts,
 };
 use rowhouse_types::DatabaseName;
 use std::collections::HashSet;
@@ -132,7 +133,7 @@ impl PostgresEngine {
         self.inner.tracker.wait().await;
     }
 
-    fn place(&self, at: &Location) -> Result<Place, EngineError> {
+    fn find(&self, at: &Location) -> Result<Place, EngineError> {
         Place::find(&self.inner.servers, at).ok_or(EngineError::NoSuchDatabase)
     }
 }
@@ -166,9 +167,23 @@ impl Engine for PostgresEngine {
         self.inner.servers.iter().map(|server| Location(place(server).location())).collect()
     }
 
+    fn whereabouts(&self, name: &DatabaseName, at: &Location) -> Whereabouts {
+        let (server, physical) = match self.find(at) {
+            Ok(place) => (place.server.label.clone(), place.name),
+            Err(_elsewhere) => (String::new(), self.inner.names().physical(name)),
+        };
+        Whereabouts { engine: Engine::name(self).to_owned(), server, physical }
+    }
+
+    fn place(&self, _name: &DatabaseName, kept: &Whereabouts) -> Option<Location> {
+        let server = self.inner.servers.iter().find(|server| server.label == kept.server)?.clone();
+        (kept.engine == Engine::name(self))
+            .then(|| Location(Place { server, name: kept.physical.clone() }.location()))
+    }
+
     fn probe<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Result<Presence, EngineError>> {
         Box::pin(async move {
-            let Ok(place) = self.place(at) else { return Ok(Presence::Absent) };
+            let Ok(place) = self.find(at) else { return Ok(Presence::Absent) };
             Ok(match self.inner.oid(&place).await? {
                 Some(_) => Presence::Present,
                 None => Presence::Absent,
@@ -177,7 +192,7 @@ impl Engine for PostgresEngine {
     }
 
     fn create<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Result<(), EngineError>> {
-        Box::pin(async move { provision::create(&self.inner, &self.place(at)?).await })
+        Box::pin(async move { provision::create(&self.inner, &self.find(at)?).await })
     }
 
     fn claim<'a>(
@@ -186,14 +201,14 @@ impl Engine for PostgresEngine {
         _by: Claimant,
     ) -> BoxFuture<'a, Result<Box<dyn Claim>, EngineError>> {
         Box::pin(async move {
-            let claim: Box<dyn Claim> = Box::new(Claimed(self.inner.clone(), self.place(at)?));
+            let claim: Box<dyn Claim> = Box::new(Claimed(self.inner.clone(), self.find(at)?));
             Ok(claim)
         })
     }
 
     fn open<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Result<Arc<dyn Database>, EngineError>> {
         Box::pin(async move {
-            let place = self.place(at)?;
+            let place = self.find(at)?;
             let oid = self.inner.oid(&place).await?.ok_or(EngineError::NoSuchDatabase)?;
             let database: Arc<dyn Database> = Arc::new(PostgresDatabase::new(self.inner.clone(), place, oid));
             Ok(database)
@@ -201,11 +216,11 @@ impl Engine for PostgresEngine {
     }
 
     fn destroy<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Result<(), EngineError>> {
-        Box::pin(async move { provision::destroy(&self.inner, &self.place(at)?).await })
+        Box::pin(async move { provision::destroy(&self.inner, &self.find(at)?).await })
     }
 
     fn size<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Option<u64>> {
-        Box::pin(async move { self.inner.size(&self.place(at).ok()?).await })
+        Box::pin(async move { self.inner.size(&self.find(at).ok()?).await })
     }
 
     /// What killed processes have left, and databases that were renamed to be dropped, in the background and
@@ -236,7 +251,7 @@ impl Engine for PostgresEngine {
     }
 
     fn stamp<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Result<Stamp, EngineError>> {
-        Box::pin(async move { self.inner.stamp(&self.place(at)?).await })
+        Box::pin(async move { self.inner.stamp(&self.find(at)?).await })
     }
 
     fn backup<'a>(
@@ -245,7 +260,7 @@ impl Engine for PostgresEngine {
         to: &'a Path,
         course: &'a Course,
     ) -> BoxFuture<'a, Result<(), EngineError>> {
-        Box::pin(async move { copies::back_up(&self.inner, &self.place(at)?, to, course).await })
+        Box::pin(async move { copies::back_up(&self.inner, &self.find(at)?, to, course).await })
     }
 
     fn restore<'a>(
@@ -254,7 +269,7 @@ impl Engine for PostgresEngine {
         restoration: Restoration<'a>,
         course: &'a Course,
     ) -> BoxFuture<'a, Result<(), EngineError>> {
-        Box::pin(async move { copies::restore(&self.inner, &self.place(at)?, restoration, course).await })
+        Box::pin(async move { copies::restore(&self.inner, &self.find(at)?, restoration, course).await })
     }
 }
 

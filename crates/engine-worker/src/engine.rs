@@ -6,7 +6,8 @@ use crate::launch::{Launch, Launcher, Opened, text_of};
 use crate::message::Order;
 use futures::future::BoxFuture;
 use rowhouse_engine::{
-    Claim, Claimant, Course, Database, Engine, EngineError, Location, Presence, Processes, Restoration, Stamp,
+    Claim, Claimant, Course, Database, Engine, EngineError, Location, Presence, Processes, Restoration,
+    Stamp, Whereabouts,
 };
 use rowhouse_types::DatabaseName;
 use std::path::Path;
@@ -73,6 +74,14 @@ impl Engine for WorkerEngine {
 
     fn places(&self, name: &DatabaseName) -> Vec<Location> {
         self.inner.places(name)
+    }
+
+    fn whereabouts(&self, name: &DatabaseName, at: &Location) -> Whereabouts {
+        self.inner.whereabouts(name, at)
+    }
+
+    fn place(&self, name: &DatabaseName, kept: &Whereabouts) -> Option<Location> {
+        self.inner.place(name, kept)
     }
 
     fn probe<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Result<Presence, EngineError>> {

@@ -16,5 +16,5 @@ pub use copy::{Course, Over, Pace, Progress, Restoration, Stage, Stamp};
 pub use error::{Condition, EngineError, Misuse, native};
 pub use port::{
     Chunk, Chunks, Claim, Claimant, Column, Connection, Database, Description, Dialect, Engine, Location,
-    Options, Outcome, Presence, Process, Processes, SessionState, SqlPolicy, THAW,
+    Options, Outcome, Presence, Process, Processes, SessionState, SqlPolicy, THAW, Whereabouts,
 };

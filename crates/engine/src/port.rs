@@ -21,6 +21,17 @@ pub const THAW: u64 = 90;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location(pub String);
 
+/// A location in parts that can be kept: it holds no path, and means the same to every process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Whereabouts {
+    /// The name of the engine.
+    pub engine: String,
+    /// The label of the server, empty where there are no servers.
+    pub server: String,
+    /// What the database is called there.
+    pub physical: String,
+}
+
 /// Whether a database exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
@@ -61,6 +72,18 @@ pub trait Engine: Debug + Send + Sync + 'static {
     /// Where a database of this name may be that nobody has remembered, the likeliest first.
     fn places(&self, name: &DatabaseName) -> Vec<Location> {
         vec![self.locate(name)]
+    }
+
+    /// What is to be kept of where the database of this name is. Without a server it need not be: the name
+    /// tells it.
+    fn whereabouts(&self, name: &DatabaseName, _at: &Location) -> Whereabouts {
+        Whereabouts { engine: self.name().to_owned(), server: String::new(), physical: name.to_string() }
+    }
+
+    /// Where the database of this name is by what was kept; `None` when that is none of this engine's, or on
+    /// a server that it does not know.
+    fn place(&self, name: &DatabaseName, kept: &Whereabouts) -> Option<Location> {
+        (kept.engine == self.name() && kept.server.is_empty()).then(|| self.locate(name))
     }
 
     /// Looks whether there is a database at `at`, opening nothing.

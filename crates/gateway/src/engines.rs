@@ -4,7 +4,8 @@
 //! told what follows; every other one is the home engine's, as it is. What comes back is always whole.
 use futures::future::{BoxFuture, join, join_all};
 use rowhouse_engine::{
-    Claim, Claimant, Course, Database, Engine, EngineError, Location, Presence, Processes, Restoration, Stamp,
+    Claim, Claimant, Course, Database, Engine, EngineError, Location, Presence, Processes, Restoration,
+    Stamp, Whereabouts,
 };
 use rowhouse_types::DatabaseName;
 use std::borrow::Cow;
@@ -135,6 +136,21 @@ impl Engine for Engines {
             places.extend(theirs.map(|place| self.whole(Some(index), place)));
         }
         places
+    }
+
+    fn whereabouts(&self, name: &DatabaseName, at: &Location) -> Whereabouts {
+        let (engine, at) = self.find(at);
+        engine.whereabouts(name, &at)
+    }
+
+    fn place(&self, name: &DatabaseName, kept: &Whereabouts) -> Option<Location> {
+        match self.position(&kept.engine) {
+            Some(index) => {
+                let place = self.others[index].engine.place(name, kept)?;
+                Some(self.whole(Some(index), place))
+            }
+            None => self.home.place(name, kept),
+        }
     }
 
     fn probe<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Result<Presence, EngineError>> {

@@ -236,7 +236,7 @@ pub enum Refusal {
     CreateRate,
     /// The database was asked for more often than it may be.
     Rate,
-    /// The database is paused or being dropped.
+    /// The database is paused, suspended, quarantined or being dropped.
     Paused,
     /// Every connection to the database was in use.
     Connections,

@@ -9,6 +9,8 @@ use crate::event::{Event, Observer};
 use crate::journal::{Journal, JournalError};
 use crate::limits::Limits;
 use crate::live::{Counts as LiveCounts, LiveStatus};
+use crate::metadata::Metadata;
+use crate::places::Places;
 use crate::pool::Session;
 use crate::registry::{
     Asker, DynamicStatus, Failures, OpenError, Owner, Registry, RegistryParts, RegistryStatus,
@@ -18,7 +20,7 @@ use rowhouse_engine::{Database, Engine, EngineError, Outcome, Processes};
 use rowhouse_types::{ErrorCode, Reportable, Target};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -32,6 +34,7 @@ pub struct Gateway {
 pub(crate) struct Shared {
     pub(crate) catalog: Catalog,
     pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) places: Places,
     pub(crate) book: Book,
     pub(crate) gates: Gates,
     pub(crate) past: Arc<Past>,
@@ -64,6 +67,8 @@ pub struct Parts {
     pub limits: Limits,
     /// Where administration is recorded, and limits of single databases are kept.
     pub journal: Journal,
+    /// Where it is kept what databases there are that their names do not tell, if anywhere.
+    pub metadata: Option<Metadata>,
 }
 
 /// What can be told of a gateway.
@@ -116,7 +121,8 @@ impl Gateway {
     ///
     /// Needs a Tokio runtime with time enabled.
     pub async fn start(parts: Parts) -> Result<Self, StartError> {
-        let Parts { catalog, engine, observer, limits, journal } = parts;
+        let Parts { catalog, engine, observer, limits, journal, metadata } = parts;
+        let places = Places::new(engine.clone(), metadata);
         let (book, gates, past) = (Book::new(limits), Gates::default(), Arc::new(Past::default()));
         book.take_up(journal.kept().await?);
         let tasks = TaskTracker::new();
@@ -131,6 +137,7 @@ impl Gateway {
             failures: failures.clone(),
             past: past.clone(),
             live: live.clone(),
+            places: places.clone(),
         };
         let configured = Configured::open(parts.clone(), catalog.configured())
             .await
@@ -139,6 +146,7 @@ impl Gateway {
         let shared = Shared {
             catalog,
             engine,
+            places,
             book,
             gates,
             past,
@@ -212,6 +220,11 @@ impl Gateway {
             }
             _ => {}
         }
+    }
+
+    /// What is kept of organizations, users and settings, and where databases are.
+    pub fn metadata(&self) -> Option<&Metadata> {
+        self.shared.places.metadata()
     }
 
     /// Tells the observer of something that happened outside of the gateway.
@@ -293,13 +306,17 @@ impl Gateway {
     ///
     /// Call it when the protocols have let their sessions go; nothing can be connected afterwards.
     pub async fn shut_down(&self) {
-        let Shared { registry, tasks, configured, closing, .. } = &*self.shared;
+        let Shared { registry, tasks, configured, closing, places, .. } = &*self.shared;
         closing.cancel();
         registry.shut_down();
         tasks.close();
         tasks.wait().await;
         configured.shut_down().await;
         registry.clear_leftovers(Duration::ZERO).await;
+        if let Some(metadata) = places.metadata() {
+            // What was committed is safe.
+            drop(metadata.close().await);
+        }
     }
 }
 
@@ -317,6 +334,7 @@ const COUNT_EVERY: Duration = Duration::from_secs(60);
 async fn keep_house(gateway: Weak<Shared>) {
     let Some(closing) = gateway.upgrade().map(|shared| shared.closing.clone()) else { return };
     let mut counted: Option<Instant> = None;
+    let mut followed = SystemTime::now();
     let housekeeping = async {
         loop {
             let Some(shared) = gateway.upgrade() else { return };
@@ -330,10 +348,14 @@ async fn keep_house(gateway: Weak<Shared>) {
             tokio::time::sleep(every.max(Duration::from_millis(10))).await;
             let Some(shared) = gateway.upgrade() else { return };
             let now = Instant::now();
+            if let Some(metadata) = shared.places.metadata() {
+                metadata.trim(now);
+            }
             shared.registry.trim(now);
             shared.configured.tenants().iter().for_each(|tenant| tenant.pool.trim(now));
             tend_feeds(&shared);
             shared.registry.verify().await;
+            followed = shared.follow(followed).await;
             shared.registry.clear_leftovers(LEFT_FOR).await;
         }
     };

@@ -19,6 +19,7 @@ mod live;
 pub mod metadata;
 mod pace;
 mod pinned;
+mod places;
 mod pool;
 mod registry;
 mod roster;
@@ -49,6 +50,7 @@ pub use live::{
     Ended, InvalidPosition, LiveLimits, LiveStatus, Position, Subscribe, SubscribeError, Subscription, Told,
 };
 pub use pinned::{Due, Expired, Pinned};
+pub use places::PlaceError;
 pub use pool::{AcquireError, Session};
 pub use registry::{DynamicStatus, OpenError, RegistryStatus};
 pub use roster::{Issued, NewToken, NewUser, Roster, RosterError};

@@ -66,6 +66,7 @@ async fn start(fake: &Fake, journal: &Journal, (limits, heard): (Limits, Arc<Hea
         observer: heard,
         limits,
         journal: journal.clone(),
+        metadata: None,
     };
     Gateway::start(parts).await.expect("starts")
 }

@@ -55,6 +55,7 @@ async fn house(names: &[&str]) -> House {
         observer: Arc::new(heard.clone()),
         limits: Limits { max_connections: NonZeroU32::MIN, ..Limits::default() },
         journal: Journal::in_memory(),
+        metadata: None,
     };
     let gateway = Gateway::start(parts).await.expect("starts");
     let directory = tempfile::tempdir().expect("a directory");

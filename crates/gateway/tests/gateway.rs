@@ -32,6 +32,7 @@ async fn gateway(fake: &Fake, most: u32, dynamic: Dynamic) -> Gateway {
             ..Limits::default()
         },
         journal: Journal::in_memory(),
+        metadata: None,
     };
     Gateway::start(parts).await.expect("starts")
 }

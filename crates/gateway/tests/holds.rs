@@ -31,6 +31,7 @@ async fn gateway(fake: &Fake) -> Gateway {
             ..Limits::default()
         },
         journal: Journal::in_memory(),
+        metadata: None,
     };
     Gateway::start(parts).await.expect("starts")
 }

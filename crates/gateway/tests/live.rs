@@ -35,6 +35,7 @@ impl House {
                 ..Limits::default()
             },
             journal: Journal::in_memory(),
+            metadata: None,
         };
         let gateway = Gateway::start(parts).await.expect("starts");
         let client = gateway.client();

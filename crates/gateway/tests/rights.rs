@@ -21,6 +21,7 @@ async fn gateway(fake: &Fake, most: u32) -> Gateway {
         observer: Arc::new(Silent),
         limits: Limits { max_connections: NonZeroU32::new(most).expect("positive"), ..Limits::default() },
         journal: Journal::in_memory(),
+        metadata: None,
     };
     Gateway::start(parts).await.expect("starts")
 }

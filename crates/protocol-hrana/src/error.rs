@@ -211,7 +211,7 @@ fn status(code: ErrorCode) -> StatusCode {
     use ErrorCode as Code;
     match code {
         Code::Unauthenticated => StatusCode::UNAUTHORIZED,
-        Code::Forbidden | Code::NotAuthorized => StatusCode::FORBIDDEN,
+        Code::Forbidden | Code::NotAuthorized | Code::DatabaseSuspended => StatusCode::FORBIDDEN,
         Code::InvalidName | Code::DatabaseNotFound | Code::CreationNotAllowed | Code::NameTaken => {
             StatusCode::NOT_FOUND
         }
@@ -220,6 +220,7 @@ fn status(code: ErrorCode) -> StatusCode {
         | Code::QueueFull
         | Code::ConnectionLimitReached
         | Code::DatabasePaused
+        | Code::DatabaseQuarantined
         | Code::ClientLimitReached
         | Code::DatabaseBusy
         | Code::DatabaseUnavailable

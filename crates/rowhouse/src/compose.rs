@@ -3,7 +3,7 @@ use crate::config::{Config, Http, Isolation};
 use crate::life::{Effects, LogLevel};
 use crate::observe::Everybody;
 use crate::postgres::{self, PostgresError};
-use crate::state::Kept;
+use crate::state::{Kept, OwnMetadata};
 use crate::worker;
 use rowhouse_access::{Access, AccessError, Tls};
 use rowhouse_engine::Engine;
@@ -77,6 +77,7 @@ pub(crate) struct Composed {
     pub(crate) executor: Executor,
     /// To be closed last.
     pub(crate) kept: Kept,
+    pub(crate) metadata: OwnMetadata,
     /// Where databases run in processes of their own.
     pub(crate) workers: Option<Arc<WorkerEngine>>,
     /// Where databases of new names are in PostgreSQL.
@@ -129,6 +130,7 @@ pub(crate) async fn gateway(
     observer: Arc<Everybody>,
 ) -> Result<Composed, ComposeError> {
     let Openers { engine, executor, workers, postgres } = openers(config, KEPT_LOGS)?;
+    let metadata = OwnMetadata::new(config)?;
     let catalog = config.catalog.clone();
     let journal = kept.journal().clone();
     let parts = Parts {
@@ -137,6 +139,7 @@ pub(crate) async fn gateway(
         observer: observer.clone(),
         limits: config.limits,
         journal: journal.clone(),
+        metadata: Some(metadata.metadata.clone()),
     };
     let gateway = Gateway::start(parts).await?;
     let clients = Clients::new(ClientsParts {
@@ -167,6 +170,7 @@ pub(crate) async fn gateway(
         workers,
         postgres,
         kept,
+        metadata,
     })
 }
 

@@ -4,7 +4,7 @@
 //! in the server's journal, and a dropped database leaves no limits behind, as with a server.
 use crate::compose;
 use crate::config::Config;
-use crate::state::{JournalStartError, Kept, State, StateError};
+use crate::state::{JournalStartError, Kept, OwnMetadata, State, StateError};
 use rowhouse_access::Access;
 use rowhouse_engine::{EngineError, Location};
 use rowhouse_engine_sqlite::Executor;
@@ -27,6 +27,7 @@ pub struct Directory {
     cause: Cause,
     executor: Executor,
     kept: Kept,
+    metadata: OwnMetadata,
     /// Held for its lock.
     state: State,
 }
@@ -91,13 +92,21 @@ impl Directory {
         let state = State::lock(path)?;
         let kept = Kept::open(config, Arc::new(Silent)).await?;
         let (engine, executor) = compose::engine_here(config, 0)?;
+        let metadata = OwnMetadata::new(config)?;
         let nothing = Spec { target: Target::Default, location: Location(":memory:".to_owned()) };
         let catalog = Catalog::new([nothing], Dynamic::Create).expect("one database has one name");
         let journal = kept.journal().clone();
-        let parts = Parts { catalog, engine, observer: Arc::new(Silent), limits: config.limits, journal };
+        let parts = Parts {
+            catalog,
+            engine,
+            observer: Arc::new(Silent),
+            limits: config.limits,
+            journal,
+            metadata: Some(metadata.metadata.clone()),
+        };
         let gateway = Gateway::start(parts).await.expect("a database in memory can always be opened");
         let cause = Cause { interface: Interface::Command, who, reason: None };
-        Ok(Self { gateway, configured: config.catalog.clone(), cause, executor, kept, state })
+        Ok(Self { gateway, configured: config.catalog.clone(), cause, executor, kept, metadata, state })
     }
 
     /// The names of its databases, configured ones included, in order.
@@ -149,9 +158,10 @@ impl Directory {
 
     /// Makes safe what was recorded, and lets go of the directory.
     pub async fn close(self) {
-        let Self { gateway, executor, kept, state, .. } = self;
+        let Self { gateway, executor, kept, metadata, state, .. } = self;
         gateway.shut_down().await;
         executor.shut_down();
+        metadata.close();
         kept.close().await;
         drop(state);
     }

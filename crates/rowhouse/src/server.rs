@@ -351,6 +351,7 @@ impl Running {
             postgres::shut_down(engine).await;
         }
         composed.executor.shut_down();
+        composed.metadata.close();
         if let Some(management) = management {
             management.stop().await;
         }

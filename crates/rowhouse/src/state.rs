@@ -2,9 +2,11 @@
 //!
 //! Invariant: while a [`State`] lives, no other process has the same directory's.
 mod journal;
+mod metadata;
 
 pub(crate) use journal::Kept;
 pub use journal::{Audit, JournalStartError};
+pub(crate) use metadata::OwnMetadata;
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};

@@ -75,6 +75,10 @@ error_codes! {
     RateLimited = "rate_limited",
     /// The database is paused, and was not resumed in time.
     DatabasePaused = "database_paused",
+    /// The operator has suspended the database: it is served again when that is undone.
+    DatabaseSuspended = "database_suspended",
+    /// The database is not served because its schema could not be brought up to date.
+    DatabaseQuarantined = "database_quarantined",
     /// The session was ended by the operator, and what it had not committed is gone.
     SessionEnded = "session_ended",
     /// The database is in the server's configuration, which is where it is changed.

@@ -2,6 +2,8 @@
 use crate::clients::ChangeError;
 use crate::journal::JournalError;
 use crate::limits::InvalidLimit;
+use crate::metadata::MetadataError;
+use crate::places::PlaceError;
 use rowhouse_engine::EngineError;
 use rowhouse_types::{ErrorCode, ErrorKind, Reportable};
 use std::time::Duration;
@@ -58,6 +60,9 @@ pub enum AdminError {
     /// The limit of sessions cannot be that now.
     #[error(transparent)]
     Refused(#[from] ChangeError),
+    /// It cannot be told where it is, or that cannot be kept.
+    #[error(transparent)]
+    Place(PlaceError),
     /// The engine failed.
     #[error("the database's engine could not do it")]
     Engine(#[source] EngineError),
@@ -79,6 +84,21 @@ impl From<EngineError> for AdminError {
     }
 }
 
+impl From<PlaceError> for AdminError {
+    fn from(error: PlaceError) -> Self {
+        match error {
+            PlaceError::Engine(error) => error.into(),
+            error => Self::Place(error),
+        }
+    }
+}
+
+impl From<MetadataError> for AdminError {
+    fn from(error: MetadataError) -> Self {
+        Self::Place(error.into())
+    }
+}
+
 impl Reportable for AdminError {
     fn kind(&self) -> ErrorKind {
         match self {
@@ -93,6 +113,7 @@ impl Reportable for AdminError {
                 ErrorKind::Overloaded
             }
             Self::Engine(source) => source.kind(),
+            Self::Place(source) => source.kind(),
             Self::NotKept(_) => ErrorKind::Engine,
             Self::ShuttingDown => ErrorKind::ShuttingDown,
         }
@@ -109,6 +130,7 @@ impl Reportable for AdminError {
             Self::TooMany { .. } => ErrorCode::QueueFull,
             Self::Invalid(_) | Self::Refused(_) => ErrorCode::LimitRefused,
             Self::Engine(source) => source.code(),
+            Self::Place(source) => source.code(),
             Self::NotKept(_) => ErrorCode::Internal,
             Self::ShuttingDown => ErrorCode::ShuttingDown,
         }
@@ -129,6 +151,7 @@ impl Reportable for AdminError {
             Self::TooMany { .. } => "resume some, or give some the limits of all databases back",
             Self::NotKept(_) => "look at the disk of the data directory, and do it again",
             Self::Engine(source) => return source.hint(),
+            Self::Place(source) => return source.hint(),
             Self::Invalid(_) | Self::Refused(_) | Self::ShuttingDown => return None,
         };
         Some(text.to_owned())
@@ -137,6 +160,7 @@ impl Reportable for AdminError {
     fn public_message(&self) -> String {
         match self {
             Self::Engine(source) => source.public_message(),
+            Self::Place(source) => source.public_message(),
             _ => self.to_string(),
         }
     }

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `gates` | what is paused or being dropped, and who waits for it |
 //! | `verbs` | create, drop, evict, pause, resume, checkpoint |
+//! | `suspend` | suspend, reinstate, and heeding what other processes have suspended |
 //! | `change` | limits, changed while it runs |
 //! | `report` | what is told of databases, opened or not |
 //! | `past` | what was counted of databases that are closed by now |
@@ -12,6 +13,7 @@ mod error;
 mod gates;
 mod past;
 mod report;
+mod suspend;
 mod verbs;
 
 pub use change::LimitsChanged;

@@ -68,7 +68,7 @@ impl Gateway {
         let listed = catalog.configured().filter_map(|spec| {
             // Few are configured and very many are listed: looked at from this side.
             let name: DatabaseName = Path::new(&spec.location.0).file_stem()?.to_str()?.parse().ok()?;
-            (engine.locate(&name) == spec.location).then_some(name)
+            engine.places(&name).contains(&spec.location).then_some(name)
         });
         let listed: BTreeSet<_> = listed.collect();
         names.retain(|name| !listed.contains(name));
@@ -111,7 +111,9 @@ impl Gateway {
         let bytes = match (&open, shared.catalog.resolve(target)) {
             (Some(open), _) => open.status.size,
             (None, Ok(Resolution::Configured(spec))) => shared.engine.size(&spec.location).await,
-            (None, Ok(Resolution::Dynamic(name, _))) => shared.engine.size(&shared.engine.locate(name)).await,
+            (None, Ok(Resolution::Dynamic(name, _))) => {
+                shared.engine.size(&shared.places.look(name, true).await?.location).await
+            }
             (None, Err(_nowhere)) => None,
         };
         let past = shared.past.of(target);

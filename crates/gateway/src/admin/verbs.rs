@@ -5,15 +5,16 @@ use crate::catalog::Resolution;
 use crate::event::Event;
 use crate::gateway::{Gateway, Shared};
 use crate::journal::{Action, Cause, Entry};
+use crate::metadata::State;
 use crate::tenant::Tenant;
-use rowhouse_engine::Presence;
+use rowhouse_engine::{EngineError, Presence};
 use rowhouse_types::{DatabaseName, Target};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
 /// How long sessions that were ended may take to let go.
-const LETTING_GO: Duration = Duration::from_secs(5);
+pub(super) const LETTING_GO: Duration = Duration::from_secs(5);
 
 /// How a database is dropped that is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +68,7 @@ impl Gateway {
         let (this, name, cause) = (self.clone(), name.clone(), cause.clone());
         let removing = async move {
             let target = Target::Named(name.clone());
-            let removed = this.remove(&name, &target, how).await;
+            let removed = this.remove((&name, &target), how, &cause).await;
             this.record(Action::DropDatabase, &target, &cause, removed.as_ref().map(drop));
             let _fence = removed?;
             this.tell(&Event::DatabaseDropped { database: &name, cause: &cause });
@@ -132,20 +133,32 @@ impl Gateway {
         if self.shared.gates.is_fenced(target) {
             return Err(AdminError::BeingDropped);
         }
-        let engine = &self.shared.engine;
-        engine.create(&engine.locate(name)).await?;
+        let Shared { engine, places, .. } = &*self.shared;
+        let found = places.look(name, false).await?;
+        let half_made = matches!(found.state, None | Some(State::Creating | State::Migrating));
+        if found.presence == Presence::Present || !half_made {
+            return Err(AdminError::Exists);
+        }
+        let found = places.claim(name, found).await?;
+        engine.create(&found.location).await?;
+        places.settle(name, &found).await?;
         self.tell(&Event::DatabaseCreated { database: name });
         self.shared.known.added();
         Ok(())
     }
 
     /// Removes it, and keeps everybody out for as long as the fence is there.
-    async fn remove(&self, name: &DatabaseName, target: &Target, how: Removal) -> Result<Fence, AdminError> {
+    async fn remove(
+        &self,
+        (name, target): (&DatabaseName, &Target),
+        how: Removal,
+        cause: &Cause,
+    ) -> Result<Fence, AdminError> {
         self.check_by_name(target, "dropped")?;
         let Some(fence) = self.shared.gates.fence(target) else { return Err(AdminError::BeingDropped) };
-        let engine = &self.shared.engine;
-        let location = engine.locate(name);
-        if engine.probe(&location).await? == Presence::Absent {
+        let Shared { engine, places, .. } = &*self.shared;
+        let found = places.look(name, false).await?;
+        if found.presence == Presence::Absent && found.state.is_none() {
             return Err(AdminError::NotFound);
         }
         if let Some(tenant) = self.tenant(target)
@@ -158,7 +171,18 @@ impl Gateway {
             none_left(&tenant, LETTING_GO).await.inspect_err(|_| tenant.go_on())?;
         }
         self.shared.registry.doom(name).await;
-        engine.destroy(&location).await?;
+        let listed = found.state.and(places.metadata());
+        if let Some(metadata) = listed {
+            metadata.drop_begun(name, cause).await?;
+        }
+        match engine.destroy(&found.location).await {
+            // It was begun before, by a process that ended.
+            Err(EngineError::NoSuchDatabase) if listed.is_some() => {}
+            destroyed => destroyed?,
+        }
+        if let Some(metadata) = listed {
+            metadata.forget(name).await?;
+        }
         self.shared.registry.forget(target);
         self.shared.past.forget(target);
         self.shared.known.removed();
@@ -201,19 +225,19 @@ impl Gateway {
         let _use = tenant.leases.begin();
         match tenant.database().checkpoint().await {
             // It was closed meanwhile, which moves all there is.
-            Err(rowhouse_engine::EngineError::Closed) => Ok(()),
+            Err(EngineError::Closed) => Ok(()),
             moved => Ok(moved?),
         }
     }
 
     /// Fails when it is not one of those made and dropped by name.
-    fn check_by_name(&self, target: &Target, verb: &'static str) -> Result<(), AdminError> {
+    pub(super) fn check_by_name(&self, target: &Target, verb: &'static str) -> Result<(), AdminError> {
         let Shared { catalog, engine, .. } = &*self.shared;
         match catalog.resolve(target) {
             // What is configured may lie where a name would lead to.
             Ok(Resolution::Dynamic(name, _)) => {
-                let place = engine.locate(name);
-                let is_configured = catalog.configured().any(|spec| spec.location == place);
+                let places = engine.places(name);
+                let is_configured = catalog.configured().any(|spec| places.contains(&spec.location));
                 if is_configured { Err(AdminError::Configured { verb }) } else { Ok(()) }
             }
             Ok(Resolution::Configured(_)) => Err(AdminError::Configured { verb }),
@@ -227,8 +251,8 @@ impl Gateway {
             Ok(Resolution::Configured(_)) => Ok(()),
             Err(_nowhere) => Err(AdminError::NotFound),
             Ok(Resolution::Dynamic(name, _)) => {
-                let engine = &self.shared.engine;
-                match engine.probe(&engine.locate(name)).await? {
+                let found = self.shared.places.look(name, false).await?;
+                match found.presence {
                     Presence::Present => Ok(()),
                     Presence::Absent => Err(AdminError::NotFound),
                 }
@@ -236,7 +260,13 @@ impl Gateway {
         }
     }
 
-    fn record(&self, action: Action, target: &Target, cause: &Cause, ended: Result<(), &AdminError>) {
+    pub(super) fn record(
+        &self,
+        action: Action,
+        target: &Target,
+        cause: &Cause,
+        ended: Result<(), &AdminError>,
+    ) {
         let entry = Entry {
             database: Some(target.clone()),
             result: ended.map_err(super::change::told),
@@ -248,7 +278,7 @@ impl Gateway {
 }
 
 /// Waits until nobody uses it.
-async fn none_left(tenant: &Arc<Tenant>, patience: Duration) -> Result<(), AdminError> {
+pub(super) async fn none_left(tenant: &Arc<Tenant>, patience: Duration) -> Result<(), AdminError> {
     tenant.holds.let_go();
     tenant.live.let_go();
     let left = timeout(patience, tenant.leases.none()).await;

@@ -3,6 +3,7 @@ use super::shelf::{Backup, Draft, Shelves};
 use crate::catalog::{Catalog, Resolution};
 use crate::event::{Event, Observer};
 use crate::gateway::Gateway;
+use crate::places::{PlaceError, Places};
 use rowhouse_engine::{Course, Database, Engine, EngineError, Location, Stamp};
 use rowhouse_types::{ErrorCode, Reportable, Target};
 use std::collections::BTreeSet;
@@ -64,6 +65,9 @@ pub enum BackupError {
     /// The database could not be copied.
     #[error("the database cannot be copied")]
     Engine(#[from] EngineError),
+    /// It cannot be told where the database is.
+    #[error(transparent)]
+    Place(PlaceError),
     /// The copy could not be put where backups lie.
     #[error("the backup cannot be kept")]
     Shelf(#[from] io::Error),
@@ -107,10 +111,10 @@ impl Backups {
         let places: BTreeSet<_> = configured.iter().map(|spec| spec.location.0.as_str()).collect();
         let mut targets: Vec<_> = configured.iter().map(|spec| spec.target.clone()).collect();
         for name in engine.list().await? {
-            let place = engine.locate(&name);
+            let at = engine.places(&name);
             let target = Target::Named(name);
             let is_configured = matches!(catalog.resolve(&target), Ok(Resolution::Configured(_)));
-            if !is_configured && !places.contains(place.0.as_str()) {
+            if !is_configured && !at.iter().any(|place| places.contains(place.0.as_str())) {
                 targets.push(target);
             }
         }
@@ -129,7 +133,7 @@ impl Backups {
     pub async fn back_up(&self, target: &Target, course: &Course) -> Result<Backup, BackupError> {
         let _turn = self.shared.turn.lock().await;
         let started = Instant::now();
-        let source = self.source(target);
+        let source = self.source(target).await;
         let stamp = match &source {
             Ok(source) => source.stamp(self.engine()).await,
             Err(_) => Ok(None),
@@ -189,7 +193,7 @@ impl Backups {
         &*self.shared.parts.engine
     }
 
-    fn source(&self, target: &Target) -> Result<Source, BackupError> {
+    async fn source(&self, target: &Target) -> Result<Source, BackupError> {
         let BackupParts { catalog, engine, gateway, .. } = &self.shared.parts;
         match (catalog.resolve(target), target) {
             (Ok(Resolution::Configured(spec)), _) if spec.location.0 == ":memory:" => {
@@ -197,13 +201,23 @@ impl Backups {
                 open.map(Source::Open).ok_or(BackupError::OutOfReach)
             }
             (Ok(Resolution::Configured(spec)), _) => Ok(Source::At(spec.location.clone())),
-            (_, Target::Named(name)) => Ok(Source::At(engine.locate(name))),
+            (_, Target::Named(name)) => {
+                let places = match gateway {
+                    Some(gateway) => gateway.shared.places.clone(),
+                    None => Places::new(engine.clone(), None),
+                };
+                let found = places.look(name, false).await.map_err(|error| match error {
+                    PlaceError::Engine(error) => BackupError::from(error),
+                    error => BackupError::Place(error),
+                })?;
+                Ok(Source::At(found.location))
+            }
             (_, Target::Default) => Err(EngineError::NoSuchDatabase.into()),
         }
     }
 
     async fn copy_if_changed(&self, target: &Target, course: &Course) -> Result<Option<Backup>, BackupError> {
-        let source = self.source(target)?;
+        let source = self.source(target).await?;
         // Before the copy: what changes from here on is found changed the next time.
         let stamp = match source.stamp(self.engine()).await {
             Ok(Some(stamp)) => stamp,
@@ -280,6 +294,7 @@ impl BackupError {
         match self {
             Self::OutOfReach => ErrorCode::DatabaseUnavailable,
             Self::Engine(error) => error.code(),
+            Self::Place(error) => error.code(),
             Self::Shelf(error) => match error.kind() {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorCode::DiskFull,
                 io::ErrorKind::ResourceBusy => ErrorCode::DatabaseBusy,

@@ -1,5 +1,6 @@
 //! What the catalog says of one database.
 use crate::journal::words::words;
+use rowhouse_engine::Whereabouts;
 use rowhouse_types::DatabaseName;
 use std::time::SystemTime;
 
@@ -35,12 +36,8 @@ pub struct Schema {
 pub struct Entry {
     /// The name that clients know it by.
     pub name: DatabaseName,
-    /// The kind of database.
-    pub engine: String,
-    /// The label of the server it is on, empty where there are no servers.
-    pub server: String,
-    /// What it is called there.
-    pub physical: String,
+    /// Where it is.
+    pub at: Whereabouts,
     /// How it stands with it.
     pub state: State,
     /// Why it is quarantined or suspended, for operators.

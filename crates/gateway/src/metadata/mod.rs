@@ -19,5 +19,4 @@ pub use audit::AuditRow;
 pub use entry::{Entry, Schema, State};
 pub use error::MetadataError;
 pub use people::{Identity, Organization, Setting, User, UserState};
-pub use rows::Whereabouts;
 pub use store::{MAX_OVERFLOW, Metadata, MetadataParts, POOL_SIZE};

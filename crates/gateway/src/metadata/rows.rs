@@ -9,7 +9,7 @@ use super::error::MetadataError;
 use super::store::Metadata;
 use crate::journal::{Action, Cause};
 use crate::sql::{at, integer, micros, number, optional, text, words};
-use rowhouse_engine::{Batch, Condition, EngineError, Row};
+use rowhouse_engine::{Batch, Condition, EngineError, Row, Whereabouts};
 use rowhouse_types::{DatabaseName, Value};
 use std::time::SystemTime;
 
@@ -18,17 +18,6 @@ pub(super) const ENTRIES_MAX: u32 = 10_000;
 
 const COLUMNS: &str =
     "name, engine, server, physical, state, why, schema_version, schema_sum, created_at, changed_at";
-
-/// Where a database is, or is to be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Whereabouts {
-    /// The kind of database.
-    pub engine: String,
-    /// The label of the server, empty where there are no servers.
-    pub server: String,
-    /// What it is called there.
-    pub physical: String,
-}
 
 // === impl Metadata ===
 
@@ -303,9 +292,7 @@ fn read(row: Row<'_>) -> Result<Entry, MetadataError> {
     let version = integer(cell(6)).map(i64::unsigned_abs);
     Ok(Entry {
         name,
-        engine: owned(1),
-        server: owned(2),
-        physical: owned(3),
+        at: Whereabouts { engine: owned(1), server: owned(2), physical: owned(3) },
         state,
         why: word(5).map(str::to_owned),
         schema: version.map(|version| Schema { version, sum: owned(7) }),

@@ -112,6 +112,11 @@ impl Metadata {
         Ok(self.tenant().await?.database().clone())
     }
 
+    /// Whether other processes write to it, too.
+    pub(crate) fn is_shared(&self) -> bool {
+        !self.shared.parts.is_exclusive
+    }
+
     /// Closes connections that nobody has used for long.
     pub(crate) fn trim(&self, now: Instant) {
         if let Some(tenant) = self.shared.open.get() {

@@ -1,5 +1,6 @@
 //! Why a database could not be opened.
 use crate::event::Refusal;
+use crate::places::PlaceError;
 use rowhouse_engine::EngineError;
 use rowhouse_types::{ErrorCode, ErrorKind, Reportable};
 use std::num::NonZeroU32;
@@ -46,6 +47,9 @@ pub enum OpenError {
     /// It is being dropped.
     #[error("the database is being dropped")]
     BeingDropped,
+    /// It is not served from where it lives.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
     /// The engine failed.
     #[error("the database could not be opened")]
     Engine(#[source] EngineError),
@@ -66,8 +70,13 @@ impl OpenError {
             Self::Full { .. } => Refusal::Room,
             Self::QueueFull { .. } => Refusal::RoomQueue,
             Self::Closing { .. } | Self::BeingDropped | Self::ShuttingDown => Refusal::Closing,
-            Self::Engine(EngineError::NoSuchDatabase | EngineError::NameTaken) => Refusal::Unknown,
-            Self::Engine(_) | Self::Interrupted => return None,
+            Self::Place(PlaceError::Suspended | PlaceError::Quarantined) => Refusal::Paused,
+            Self::Place(PlaceError::BeingDropped) => Refusal::Closing,
+            Self::Engine(EngineError::NoSuchDatabase | EngineError::NameTaken)
+            | Self::Place(PlaceError::Engine(EngineError::NoSuchDatabase | EngineError::NameTaken)) => {
+                Refusal::Unknown
+            }
+            Self::Engine(_) | Self::Place(_) | Self::Interrupted => return None,
         })
     }
 }
@@ -82,6 +91,7 @@ impl Reportable for OpenError {
             | Self::Closing { .. }
             | Self::BeingDropped => ErrorKind::Overloaded,
             Self::Engine(source) => source.kind(),
+            Self::Place(source) => source.kind(),
             Self::ShuttingDown => ErrorKind::ShuttingDown,
             Self::Interrupted => ErrorKind::Internal,
         }
@@ -96,6 +106,7 @@ impl Reportable for OpenError {
             Self::QueueFull { .. } => ErrorCode::QueueFull,
             Self::Closing { .. } | Self::BeingDropped => ErrorCode::DatabaseUnavailable,
             Self::Engine(source) => source.code(),
+            Self::Place(source) => source.code(),
             Self::ShuttingDown => ErrorCode::ShuttingDown,
             Self::Interrupted => ErrorCode::Internal,
         }
@@ -116,6 +127,7 @@ impl Reportable for OpenError {
             Self::Closing { .. } => "end the transactions that are open on it, and try again".to_owned(),
             Self::BeingDropped => "try again later: the name may be free then".to_owned(),
             Self::Engine(source) => return source.hint(),
+            Self::Place(source) => return source.hint(),
             Self::ShuttingDown | Self::Interrupted => return None,
         })
     }
@@ -123,6 +135,7 @@ impl Reportable for OpenError {
     fn public_message(&self) -> String {
         match self {
             Self::Engine(source) => source.public_message(),
+            Self::Place(source) => source.public_message(),
             Self::Interrupted => "internal error".to_owned(),
             _ => self.to_string(),
         }

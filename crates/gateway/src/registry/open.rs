@@ -12,7 +12,9 @@ use crate::catalog::{Dynamic, Spec};
 use crate::event::{CloseReason, Event, Observer};
 use crate::limits::Limits;
 use crate::live::{Counts as LiveCounts, Live};
+use crate::metadata::State;
 use crate::pace::Pace;
+use crate::places::{Found, PlaceError, Places};
 use crate::pool::Pool;
 use crate::tenant::{Tenant, TenantKind, TenantParts};
 use rowhouse_engine::{Database, Engine, EngineError, Presence, Processes};
@@ -55,6 +57,8 @@ pub(crate) struct RegistryParts {
     pub(crate) failures: Arc<Failures>,
     /// What is counted of feeds of changes.
     pub(crate) live: Arc<LiveCounts>,
+    /// Where databases opened by name live.
+    pub(crate) places: Places,
 }
 
 /// Who asks for a database, as far as sharing goes.
@@ -251,19 +255,19 @@ impl Registry {
     /// Opens it, and tells how that went.
     async fn fly(&self, name: DatabaseName, dynamic: Dynamic, asker: Asker) -> Result<Lease, OpenError> {
         let started = Instant::now();
-        let RegistryParts { engine, failures, .. } = &self.shared.parts;
-        let location = engine.locate(&name);
-        let spec = Spec { target: Target::Named(name), location };
-        let database = &spec.target;
+        let RegistryParts { failures, .. } = &self.shared.parts;
+        let database = &Target::Named(name);
         // Who asks again and again for what cannot be opened evicts nobody, and is heard once.
         if let Some(error) = failures.recall(database) {
             return Err(error);
         }
-        let outcome = self.open(&spec, dynamic, &asker).await;
+        let outcome = self.open(database, dynamic, &asker).await;
         match &outcome {
             Ok(_lease) => failures.forget(database),
             Err(error) if error.kind() == ErrorKind::NotFound => failures.forget(database),
-            Err(error @ (OpenError::Engine(_) | OpenError::Interrupted)) => {
+            Err(error @ (OpenError::Engine(_) | OpenError::Place(_) | OpenError::Interrupted))
+                if error.refusal().is_none() =>
+            {
                 failures.remember(database, error);
             }
             Err(_refused) => {}
@@ -287,15 +291,14 @@ impl Registry {
         self.shared.parts.observer.observe(&event);
     }
 
-    async fn open(&self, spec: &Spec, dynamic: Dynamic, asker: &Asker) -> Result<Lease, OpenError> {
-        let RegistryParts { engine, book, gates, .. } = &self.shared.parts;
-        let name = spec.target.name().expect("the registry opens databases by name only");
+    async fn open(&self, target: &Target, dynamic: Dynamic, asker: &Asker) -> Result<Lease, OpenError> {
+        let RegistryParts { book, gates, places, .. } = &self.shared.parts;
+        let name = target.name().expect("the registry opens databases by name only");
         // Looked up before any place is taken: who asks for what is not there evicts nobody. What was there
         // a moment ago is there, but for once.
-        let presence = match self.step(|table, _effects| table.was_open_lately(name)) {
-            true => Presence::Present,
-            false => engine.probe(&spec.location).await.map_err(OpenError::Engine)?,
-        };
+        let was_open = self.step(|table, _effects| table.was_open_lately(name));
+        let found = places.find(name, was_open).await.map_err(told)?;
+        let presence = found.presence;
         if presence == Presence::Absent && dynamic != Dynamic::Create {
             return Err(OpenError::CreationNotAllowed);
         }
@@ -310,21 +313,25 @@ impl Registry {
         }
         let place = Place { registry: self, name };
         // Whoever drops it waits for what has a place, and this one has come too late for that.
-        if gates.is_fenced(&spec.target) {
+        if gates.is_fenced(target) {
             return Err(OpenError::BeingDropped);
         }
-        let (database, created) = match open_or_create(&**engine, spec, presence).await {
+        let is_listed = found.state == Some(State::Active);
+        let (spec, database, created) = match self.bring(target, found).await {
+            // Emptiness is no answer to who asks for what was there.
+            Err(OpenError::NotFound) if is_listed => return Err(PlaceError::Missing.into()),
             // Dropped since it was looked for, before it had a place: it is as absent as any other.
             Err(OpenError::NotFound) if dynamic == Dynamic::Create && asker.may_create => {
                 pace(asker, &book.all()).await?;
-                open_or_create(&**engine, spec, Presence::Absent).await?
+                let found = places.find(name, false).await.map_err(told)?;
+                self.bring(target, found).await?
             }
             Err(OpenError::NotFound) if dynamic == Dynamic::Create => return Err(OpenError::MayNotCreate),
             Err(OpenError::NotFound) => return Err(OpenError::CreationNotAllowed),
             opened => opened?,
         };
         let parts = self.shared.parts.tenant(database);
-        let tenant = Arc::new(Tenant::new(spec.clone(), TenantKind::Dynamic, parts));
+        let tenant = Arc::new(Tenant::new(spec, TenantKind::Dynamic, parts));
         tenant.heed(book);
         std::mem::forget(place);
         self.step(|table, _effects| table.opened(name, tenant.clone(), created));
@@ -334,6 +341,24 @@ impl Registry {
             self.shared.parts.observer.observe(&Event::DatabaseCreated { database: name });
         }
         Ok(Lease::counted(tenant, self.clone()))
+    }
+
+    /// Opens what was found, and makes it first if nothing was; tells whether it did.
+    async fn bring(
+        &self,
+        target: &Target,
+        found: Found,
+    ) -> Result<(Spec, Arc<dyn Database>, bool), OpenError> {
+        let RegistryParts { engine, places, .. } = &self.shared.parts;
+        let name = target.name().expect("the registry opens databases by name only");
+        let found = match found.presence {
+            Presence::Absent => places.claim(name, found).await?,
+            Presence::Present => found,
+        };
+        let spec = Spec { target: target.clone(), location: found.location.clone() };
+        let (database, created) = open_or_create(&**engine, &spec, found.presence).await?;
+        places.settle(name, &found).await?;
+        Ok((spec, database, created))
     }
 
     /// Waits for a place, or for the database if another flight has just opened it.
@@ -414,6 +439,14 @@ impl Registry {
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Registry").field(&self.counts()).finish()
+    }
+}
+
+/// What an engine says of a place, in its own words.
+fn told(error: PlaceError) -> OpenError {
+    match error {
+        PlaceError::Engine(error) => OpenError::Engine(error),
+        error => OpenError::Place(error),
     }
 }
 

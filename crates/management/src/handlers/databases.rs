@@ -5,8 +5,10 @@ use crate::request::{Asked, Named, Write, name, target};
 use crate::shared::Shared;
 use axum::extract::State;
 use rowhouse_engine::{Course, Pace};
+use rowhouse_gateway::metadata::MetadataError;
 use rowhouse_gateway::{
-    Action, AdminError, BackupError, Cause, DatabaseReport, Entry, Removal, TenantKind, TenantStatus,
+    Action, AdminError, BackupError, Cause, DatabaseReport, Entry, PlaceError, Removal, TenantKind,
+    TenantStatus,
 };
 use rowhouse_types::Target;
 use rowhouse_wire::management::{
@@ -320,6 +322,7 @@ impl From<AdminError> for Problem {
             | AdminError::Resumed
             | AdminError::BeingDropped
             | AdminError::TooMany { .. } => StatusCode::CONFLICT,
+            AdminError::Place(place) => place_status(place),
             AdminError::Engine(_) | AdminError::NotKept(_) | AdminError::ShuttingDown => {
                 tracing::warn!(error = %error, "what was asked for a database failed");
                 StatusCode::SERVICE_UNAVAILABLE
@@ -330,5 +333,22 @@ impl From<AdminError> for Problem {
             None => error.public_message(),
         };
         Self::Failed(status, message)
+    }
+}
+
+/// What it is that a database is not where it could be served, in HTTP's terms.
+fn place_status(error: &PlaceError) -> http::StatusCode {
+    use http::StatusCode;
+    match error {
+        PlaceError::Catalog(MetadataError::NotFound { .. }) => StatusCode::NOT_FOUND,
+        PlaceError::Catalog(MetadataError::Invalid { .. }) => StatusCode::BAD_REQUEST,
+        PlaceError::Catalog(MetadataError::Exists { .. } | MetadataError::State { .. })
+        | PlaceError::Suspended
+        | PlaceError::Quarantined
+        | PlaceError::BeingDropped => StatusCode::CONFLICT,
+        error => {
+            tracing::warn!(%error, "it cannot be told where a database is");
+            StatusCode::SERVICE_UNAVAILABLE
+        }
     }
 }

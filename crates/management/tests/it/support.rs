@@ -110,6 +110,7 @@ impl Managed {
             observer: Arc::new(Silent),
             limits: Limits { max_connections: NonZeroU32::new(1000).expect("positive"), ..Limits::default() },
             journal: journal.clone(),
+            metadata: None,
         };
         let gateway = Gateway::start(parts).await.expect("starts");
         let clients = Clients::new(ClientsParts {

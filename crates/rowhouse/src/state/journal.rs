@@ -217,6 +217,11 @@ async fn open_or_create(engine: &dyn Engine, path: &Path) -> Result<Arc<dyn Data
 }
 
 fn engine(path: &Path, access: Access) -> Result<(Arc<dyn Engine>, Executor), JournalStartError> {
+    own_engine(access).map_err(|source| JournalStartError::Io { path: path.to_owned(), source })
+}
+
+/// An engine of the server's own, which no name leads to.
+pub(super) fn own_engine(access: Access) -> io::Result<(Arc<dyn Engine>, Executor)> {
     let executor = Executor::new(ExecutorConfig {
         min_threads: 0,
         max_threads: NonZeroUsize::new(THREADS).expect("not zero"),
@@ -224,10 +229,7 @@ fn engine(path: &Path, access: Access) -> Result<(Arc<dyn Engine>, Executor), Jo
     });
     // What was acknowledged is on the disk, whatever tenants' commits wait for.
     let config = SqliteConfig { access, synchronous: Synchronous::Full, ..SqliteConfig::default() };
-    match SqliteEngine::new(config, executor.clone()) {
-        Ok(engine) => Ok((Arc::new(engine), executor)),
-        Err(source) => Err(JournalStartError::Io { path: path.to_owned(), source }),
-    }
+    Ok((Arc::new(SqliteEngine::new(config, executor.clone())?), executor))
 }
 
 fn file(data_directory: &Path) -> PathBuf {
