@@ -35,6 +35,11 @@ impl Admins {
         Self { login, permits: Semaphore::new(most), waiting: Semaphore::new(WAITING) }
     }
 
+    /// How who administers the server logs in to a database.
+    pub(crate) fn login_to(&self, database: &str) -> Login {
+        Login { database: database.to_owned(), ..self.login.clone() }
+    }
+
     /// Connects, when there are few enough.
     pub(crate) async fn connect(&self) -> Result<Admin<'_>, EngineError> {
         let _waiting = self.waiting.try_acquire().map_err(|_| EngineError::TimedOut)?;
@@ -52,7 +57,7 @@ impl Admins {
         database: &str,
         permit: Option<SemaphorePermit<'a>>,
     ) -> Result<Admin<'a>, EngineError> {
-        let login = Login { database: database.to_owned(), ..self.login.clone() };
+        let login = self.login_to(database);
         let session = Session::new(connect(&login).await.map_err(unreachable)?);
         let clock = Clock::new(Some(Instant::now() + PATIENCE));
         Ok(Admin { session, clock, _permit: permit })

@@ -3,11 +3,13 @@ use crate::admin::Admin;
 use crate::config::Config;
 use crate::copies;
 use crate::database::PostgresDatabase;
+use crate::dsn::Dsn;
 use crate::errors::unreachable;
 use crate::names::{MAX_NAME, NameTemplate};
 use crate::occupancy::Occupancy;
 use crate::password::password;
 use crate::provision;
+use crate::secret::Secret;
 use crate::server::{Place, Server};
 use crate::wire::{Login, LoginError, TlsError, Welcome, connect};
 use futures::future::BoxFuture;
@@ -70,7 +72,7 @@ impl PostgresEngine {
             return Err(EngineConfigError::NoServer);
         }
         let mut labels = HashSet::new();
-        let is_label = |label: &str| !label.is_empty() && !label.contains('/');
+        let is_label = |label: &str| !label.is_empty() && !label.contains(['/', ':']);
         if !config.servers.iter().all(|server| is_label(&server.label) && labels.insert(&server.label)) {
             return Err(EngineConfigError::Label);
         }
@@ -80,10 +82,26 @@ impl PostgresEngine {
         Ok(Self { inner: Arc::new(Inner { config, servers, occupancy, tracker }) })
     }
 
+    /// An engine for the database of a DSN and no other, and where that is. It is no tenant's: whoever is
+    /// named in the DSN is who is connected to it, and makes it if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// When TLS cannot be spoken.
+    pub fn of_own(dsn: &Dsn) -> Result<(Self, Location), EngineConfigError> {
+        let admin = Dsn { database: "postgres".to_owned(), ..dsn.clone() };
+        let names = NameTemplate::parse("{org_id}").expect("a template");
+        // No role is made, so nothing is derived from it.
+        let engine = Self::new(Config { spares: 0, ..Config::new(admin, names, Secret::new("")) })?;
+        let server = engine.inner.servers[0].clone();
+        let place = Place { server, name: dsn.database.clone(), is_own: true };
+        Ok((engine, Location(place.location())))
+    }
+
     /// Where a new database of this name would be on the server of this label.
     pub fn locate_on(&self, label: &str, name: &DatabaseName) -> Option<Location> {
         let server = self.inner.servers.iter().find(|server| server.label == label)?.clone();
-        Some(Location(Place { server, name: self.inner.names().physical(name) }.location()))
+        Some(Location(Place::tenant(server, self.inner.names().physical(name)).location()))
     }
 
     /// The label of the server with the fewest databases, of those that answer.
@@ -146,7 +164,7 @@ impl Engine for PostgresEngine {
     /// On the first server.
     fn locate(&self, name: &DatabaseName) -> Location {
         let server = self.inner.servers[0].clone();
-        Location(Place { server, name: self.inner.names().physical(name) }.location())
+        Location(Place::tenant(server, self.inner.names().physical(name)).location())
     }
 
     /// On the server with the fewest databases, of those that answer.
@@ -163,7 +181,7 @@ impl Engine for PostgresEngine {
     /// On each server, in the order of the configuration.
     fn places(&self, name: &DatabaseName) -> Vec<Location> {
         let name = self.inner.names().physical(name);
-        let place = |server: &Arc<Server>| Place { server: server.clone(), name: name.clone() };
+        let place = |server: &Arc<Server>| Place::tenant(server.clone(), name.clone());
         self.inner.servers.iter().map(|server| Location(place(server).location())).collect()
     }
 
@@ -178,7 +196,7 @@ impl Engine for PostgresEngine {
     fn place(&self, _name: &DatabaseName, kept: &Whereabouts) -> Option<Location> {
         let server = self.inner.servers.iter().find(|server| server.label == kept.server)?.clone();
         (kept.engine == Engine::name(self))
-            .then(|| Location(Place { server, name: kept.physical.clone() }.location()))
+            .then(|| Location(Place::tenant(server, kept.physical.clone()).location()))
     }
 
     fn probe<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Result<Presence, EngineError>> {
@@ -300,7 +318,10 @@ impl Inner {
 
     /// How the role of a database logs in to it.
     pub(crate) fn tenant(&self, place: &Place) -> Login {
-        place.server.tenant(&place.name, password(&self.config.secret, &place.name))
+        match place.is_own {
+            true => place.server.admins.login_to(&place.name),
+            false => place.server.tenant(&place.name, password(&self.config.secret, &place.name)),
+        }
     }
 
     /// Begins a session as the role of a database.
@@ -308,7 +329,9 @@ impl Inner {
         let login = self.tenant(place);
         match connect(&login).await {
             // The tenant, or another process with another secret, has changed it.
-            Err(LoginError::Refused { sqlstate, .. }) if matches!(&*sqlstate, "28P01" | "28000") => {
+            Err(LoginError::Refused { sqlstate, .. })
+                if !place.is_own && matches!(&*sqlstate, "28P01" | "28000") =>
+            {
                 self.renew_role(place).await?;
                 connect(&login).await.map_err(unreachable)
             }

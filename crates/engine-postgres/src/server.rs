@@ -34,7 +34,12 @@ pub(crate) struct Place {
     pub(crate) server: Arc<Server>,
     /// The name of the database, and of the role that it belongs to.
     pub(crate) name: String,
+    /// Whether it is one of ours, and no tenant's: who administers the server is who is connected to it.
+    pub(crate) is_own: bool,
 }
+
+/// What the location of a database of ours begins with. No label has a colon.
+const OWN: &str = "own:";
 
 // === impl Server ===
 
@@ -88,14 +93,22 @@ impl Chores {
 // === impl Place ===
 
 impl Place {
+    /// Where a tenant's database is.
+    pub(crate) fn tenant(server: Arc<Server>, name: String) -> Self {
+        Self { server, name, is_own: false }
+    }
+
     pub(crate) fn location(&self) -> String {
-        format!("{}/{}", self.server.label, self.name)
+        let own = if self.is_own { OWN } else { "" };
+        format!("{own}{}/{}", self.server.label, self.name)
     }
 
     /// The place that a location says, if it is one of these servers'.
     pub(crate) fn find(servers: &[Arc<Server>], at: &Location) -> Option<Self> {
-        let (label, name) = at.0.split_once('/')?;
+        let tenants = at.0.strip_prefix(OWN);
+        let (is_own, at) = (tenants.is_some(), tenants.unwrap_or(&at.0));
+        let (label, name) = at.split_once('/')?;
         let server = servers.iter().find(|server| server.label == label)?.clone();
-        Some(Self { server, name: name.to_owned() })
+        Some(Self { server, name: name.to_owned(), is_own })
     }
 }

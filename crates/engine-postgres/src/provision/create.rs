@@ -26,9 +26,12 @@ pub(crate) enum Origin {
 ///
 /// It may have been made, or left half-made under another name, which is put right when it is made again.
 pub(crate) async fn create(inner: &Arc<Inner>, place: &Place) -> Result<(), EngineError> {
-    let Place { server, name } = place;
+    let Place { server, name, .. } = place;
     if MAX_NAME < name.len() || name.is_empty() {
         return Err(EngineError::NotADatabase);
+    }
+    if place.is_own {
+        return own(server, name).await;
     }
     super::ready(inner, server).await?;
     let mut admin = server.admins.connect().await?;
@@ -53,6 +56,17 @@ pub(crate) async fn create(inner: &Arc<Inner>, place: &Place) -> Result<(), Engi
         inner.tracker.clone().spawn(async move { refill(&inner, &server).await });
     }
     Ok(())
+}
+
+/// Makes a database of ours, empty.
+async fn own(server: &Server, name: &str) -> Result<(), EngineError> {
+    let mut admin = server.admins.connect().await?;
+    let made = admin.run(&format!("CREATE DATABASE {}", identifier(name))).await;
+    admin.end().await;
+    match made {
+        Err(error) if is(&error, "42P04") || is(&error, "23505") => Err(EngineError::AlreadyExists),
+        made => made,
+    }
 }
 
 async fn refill(inner: &Arc<Inner>, server: &Arc<Server>) {

@@ -14,7 +14,10 @@ use std::sync::Arc;
 ///
 /// It may let nobody in afterwards and still have its name: then it can be destroyed again.
 pub(crate) async fn destroy(inner: &Arc<Inner>, place: &Place) -> Result<(), EngineError> {
-    let Place { server, name } = place;
+    let Place { server, name, .. } = place;
+    if place.is_own {
+        return Err(EngineError::Unsupported { what: "dropping a database that is no tenant's" });
+    }
     let mut admin = server.admins.connect().await?;
     lock(&mut admin, name).await?;
     reach(inner, Step::Locked, name)?;

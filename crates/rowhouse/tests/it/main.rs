@@ -37,6 +37,7 @@ mod log;
 mod management;
 mod manager;
 mod manager_answers;
+mod metadata;
 mod notify;
 mod packaging;
 mod permits;
