@@ -56,7 +56,7 @@ impl<'a> Audit<'a> {
         let Self { action, cause, organization, detail } = self;
         let sql = format!(
             "INSERT INTO {p}audit_logs (at, action, interface, who, reason, organization, detail) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7)"
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
         );
         let arguments = vec![
             Value::Integer(micros(SystemTime::now())),
@@ -89,7 +89,7 @@ impl Metadata {
         let sql = |p: &str| {
             format!(
                 "SELECT id, at, action, interface, who, reason, organization, detail FROM {p}audit_logs \
-                 WHERE $1 IS NULL OR organization = $1 ORDER BY id DESC LIMIT $2"
+                 WHERE ?1 IS NULL OR organization = ?1 ORDER BY id DESC LIMIT ?2"
             )
         };
         let rows = self.ask(sql, arguments).await?;

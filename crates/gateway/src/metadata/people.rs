@@ -104,7 +104,7 @@ impl Metadata {
         check("a title", title, TEXT_MAX)?;
         let mut change = self.begin().await?;
         let sql = format!(
-            "INSERT INTO {}organizations (id, title, created_at, changed_at) VALUES ($1, $2, $3, $3) \
+            "INSERT INTO {}organizations (id, title, created_at, changed_at) VALUES (?1, ?2, ?3, ?3) \
              ON CONFLICT (id) DO UPDATE SET title = excluded.title, changed_at = excluded.changed_at",
             change.p
         );
@@ -118,7 +118,7 @@ impl Metadata {
     ///
     /// When there is none, or it cannot be read.
     pub async fn organization(&self, id: &DatabaseName) -> Result<Organization, MetadataError> {
-        let rows = self.ask(|p| organizations(p, "o.id = $1"), [text(id.as_str())]).await?;
+        let rows = self.ask(|p| organizations(p, "o.id = ?1"), [text(id.as_str())]).await?;
         let found = rows.iter().flat_map(Batch::rows).next().and_then(organization);
         found.ok_or(MetadataError::NotFound { what: "organization" })
     }
@@ -134,7 +134,7 @@ impl Metadata {
         limit: u32,
     ) -> Result<Vec<Organization>, MetadataError> {
         let after = text(after.map_or("", DatabaseName::as_str));
-        let sql = |p: &str| format!("{} ORDER BY o.id LIMIT $2", organizations(p, "o.id > $1"));
+        let sql = |p: &str| format!("{} ORDER BY o.id LIMIT ?2", organizations(p, "o.id > ?1"));
         let rows = self.ask(sql, [after, most(limit)]).await?;
         Ok(rows.iter().flat_map(Batch::rows).filter_map(organization).collect())
     }
@@ -166,7 +166,7 @@ impl Metadata {
         let mut change = self.begin().await?;
         let sql = format!(
             "INSERT INTO {}users (id, organization, email, title, state, created_at, changed_at) \
-             VALUES ($1, $2, $3, $4, 'active', $5, $5)",
+             VALUES (?1, ?2, ?3, ?4, 'active', ?5, ?5)",
             change.p
         );
         let of = optional(organization.map(DatabaseName::as_str));
@@ -186,7 +186,7 @@ impl Metadata {
     ///
     /// When there is none, or it cannot be read.
     pub async fn user(&self, id_or_email: &str) -> Result<User, MetadataError> {
-        let rows = self.ask(|p| users(p, "u.id = $1 OR u.email = $1"), [text(id_or_email)]).await?;
+        let rows = self.ask(|p| users(p, "u.id = ?1 OR u.email = ?1"), [text(id_or_email)]).await?;
         let found = rows.iter().flat_map(Batch::rows).next().and_then(user);
         found.ok_or(MetadataError::NotFound { what: "user" })
     }
@@ -204,8 +204,8 @@ impl Metadata {
     ) -> Result<Vec<User>, MetadataError> {
         let sql = |p: &str| {
             format!(
-                "{} ORDER BY u.email LIMIT $3",
-                users(p, "u.email > $1 AND ($2 = '' OR u.organization = $2)")
+                "{} ORDER BY u.email LIMIT ?3",
+                users(p, "u.email > ?1 AND (?2 = '' OR u.organization = ?2)")
             )
         };
         let of = text(organization.map_or("", DatabaseName::as_str));
@@ -226,7 +226,7 @@ impl Metadata {
     ) -> Result<User, MetadataError> {
         let User { id, organization, email, .. } = self.user(id_or_email).await?;
         let mut change = self.begin().await?;
-        let sql = format!("UPDATE {}users SET state = $2, changed_at = $3 WHERE id = $1", change.p);
+        let sql = format!("UPDATE {}users SET state = ?2, changed_at = ?3 WHERE id = ?1", change.p);
         change.run(sql, [text(&id), text(state.as_str()), now()]).await?;
         let detail = format!("{email} is {state}");
         let organization = organization.as_ref();
@@ -244,8 +244,8 @@ impl Metadata {
         let User { id, organization, email, .. } = self.user(id_or_email).await?;
         let mut change = self.begin().await?;
         let p = change.p;
-        change.run(format!("DELETE FROM {p}identities WHERE user_id = $1"), [text(&id)]).await?;
-        change.run(format!("DELETE FROM {p}users WHERE id = $1"), [text(&id)]).await?;
+        change.run(format!("DELETE FROM {p}identities WHERE user_id = ?1"), [text(&id)]).await?;
+        change.run(format!("DELETE FROM {p}users WHERE id = ?1"), [text(&id)]).await?;
         let organization = organization.as_ref();
         let audit = Audit { action: Action::RemoveMember, cause, organization, detail: Some(&email) };
         change.commit(audit).await
@@ -271,7 +271,7 @@ impl Metadata {
         let User { id, organization, .. } = self.user(id_or_email).await?;
         let mut change = self.begin().await?;
         let sql = format!(
-            "INSERT INTO {}identities (provider, subject, user_id, created_at) VALUES ($1, $2, $3, $4)",
+            "INSERT INTO {}identities (provider, subject, user_id, created_at) VALUES (?1, ?2, ?3, ?4)",
             change.p
         );
         let row = [text(provider), text(subject), text(&id), now()];
@@ -291,7 +291,7 @@ impl Metadata {
         let sql = |p: &str| {
             users(
                 p,
-                &format!("u.id IN (SELECT user_id FROM {p}identities WHERE provider = $1 AND subject = $2)"),
+                &format!("u.id IN (SELECT user_id FROM {p}identities WHERE provider = ?1 AND subject = ?2)"),
             )
         };
         let rows = self.ask(sql, [text(provider), text(subject)]).await?;
@@ -308,7 +308,7 @@ impl Metadata {
         let User { id, .. } = self.user(id_or_email).await?;
         let sql = |p: &str| {
             format!(
-                "SELECT provider, subject, user_id, created_at FROM {p}identities WHERE user_id = $1 \
+                "SELECT provider, subject, user_id, created_at FROM {p}identities WHERE user_id = ?1 \
                  ORDER BY provider, subject LIMIT {ROWS_MAX}"
             )
         };
@@ -335,7 +335,7 @@ impl Metadata {
     ) -> Result<(), MetadataError> {
         let User { organization, .. } = self.identified(provider, subject).await?;
         let mut change = self.begin().await?;
-        let sql = format!("DELETE FROM {}identities WHERE provider = $1 AND subject = $2", change.p);
+        let sql = format!("DELETE FROM {}identities WHERE provider = ?1 AND subject = ?2", change.p);
         change.run(sql, [text(provider), text(subject)]).await?;
         let detail = format!("{provider} {subject}");
         let organization = organization.as_ref();
@@ -369,14 +369,14 @@ impl Metadata {
         match value {
             Some(value) => {
                 let sql = format!(
-                    "INSERT INTO {p}settings (organization, key, value, changed_at) VALUES ($1, $2, $3, $4) \
+                    "INSERT INTO {p}settings (organization, key, value, changed_at) VALUES (?1, ?2, ?3, ?4) \
                      ON CONFLICT (organization, key) \
                      DO UPDATE SET value = excluded.value, changed_at = excluded.changed_at"
                 );
                 change.run(sql, [of, text(key), text(value), now()]).await?;
             }
             None => {
-                let sql = format!("DELETE FROM {p}settings WHERE organization = $1 AND key = $2");
+                let sql = format!("DELETE FROM {p}settings WHERE organization = ?1 AND key = ?2");
                 if change.run(sql, [of, text(key)]).await? == 0 {
                     return Err(MetadataError::NotFound { what: "setting" });
                 }
@@ -401,7 +401,7 @@ impl Metadata {
         let sql = |p: &str| {
             settings(
                 p,
-                "key = $2 AND (organization = $1 OR organization = '') ORDER BY organization DESC LIMIT 1",
+                "key = ?2 AND (organization = ?1 OR organization = '') ORDER BY organization DESC LIMIT 1",
             )
         };
         let of = text(organization.map_or("", DatabaseName::as_str));
@@ -415,7 +415,7 @@ impl Metadata {
     ///
     /// When it cannot be read.
     pub async fn settings(&self, organization: Option<&DatabaseName>) -> Result<Vec<Setting>, MetadataError> {
-        let sql = |p: &str| settings(p, &format!("organization = $1 ORDER BY key LIMIT {ROWS_MAX}"));
+        let sql = |p: &str| settings(p, &format!("organization = ?1 ORDER BY key LIMIT {ROWS_MAX}"));
         let of = text(organization.map_or("", DatabaseName::as_str));
         let rows = self.ask(sql, [of]).await?;
         Ok(rows.iter().flat_map(Batch::rows).filter_map(setting).collect())
@@ -438,7 +438,7 @@ async fn must_be(
     organization: Option<&DatabaseName>,
 ) -> Result<(), MetadataError> {
     let Some(name) = organization else { return Ok(()) };
-    let sql = format!("SELECT 1 FROM {}organizations WHERE id = $1", change.p);
+    let sql = format!("SELECT 1 FROM {}organizations WHERE id = ?1", change.p);
     let rows = change.rows(sql, [text(name.as_str())]).await?;
     match rows.iter().flat_map(Batch::rows).next() {
         Some(_) => Ok(()),

@@ -31,7 +31,7 @@ impl Metadata {
         if self.is_empty() {
             return Ok(None);
         }
-        let sql = |p: &str| format!("SELECT {COLUMNS} FROM {p}databases WHERE name = $1");
+        let sql = |p: &str| format!("SELECT {COLUMNS} FROM {p}databases WHERE name = ?1");
         let rows = self.ask(sql, [text(name.as_str())]).await?;
         rows.iter().flat_map(Batch::rows).next().map(read).transpose()
     }
@@ -68,17 +68,17 @@ impl Metadata {
         let (engine, server, physical) = (text(&place.engine), text(&place.server), text(&place.physical));
         let sql = format!(
             "INSERT INTO {p}databases (name, engine, server, physical, state, created_at, changed_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (name) DO NOTHING"
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (name) DO NOTHING"
         );
         let row =
             [text(name.as_str()), engine, server, physical, text(state.as_str()), now.clone(), now.clone()];
         change.run(sql, row).await.map_err(taken)?;
         let sql = format!(
-            "INSERT INTO {p}organizations (id, title, created_at, changed_at) VALUES ($1, $1, $2, $2) \
+            "INSERT INTO {p}organizations (id, title, created_at, changed_at) VALUES (?1, ?1, ?2, ?2) \
              ON CONFLICT (id) DO NOTHING"
         );
         change.run(sql, [text(name.as_str()), now]).await?;
-        let sql = format!("SELECT {COLUMNS} FROM {p}databases WHERE name = $1");
+        let sql = format!("SELECT {COLUMNS} FROM {p}databases WHERE name = ?1");
         let rows = change.rows(sql, [text(name.as_str())]).await?;
         let entry = rows.iter().flat_map(Batch::rows).next().map(read).transpose()?;
         change.end().await?;
@@ -108,7 +108,7 @@ impl Metadata {
     pub async fn note_schema(&self, name: &DatabaseName, schema: &Schema) -> Result<(), MetadataError> {
         let mut change = self.begin().await?;
         let sql =
-            format!("UPDATE {}databases SET schema_version = $2, schema_sum = $3 WHERE name = $1", change.p);
+            format!("UPDATE {}databases SET schema_version = ?2, schema_sum = ?3 WHERE name = ?1", change.p);
         let changed =
             change.run(sql, [text(name.as_str()), number(schema.version), text(&schema.sum)]).await?;
         change.end().await?;
@@ -180,9 +180,9 @@ impl Metadata {
         let mut change = self.begin().await?;
         let p = change.p;
         let gone =
-            change.run(format!("DELETE FROM {p}databases WHERE name = $1"), [text(name.as_str())]).await?;
-        change.run(format!("DELETE FROM {p}settings WHERE organization = $1"), [text(name.as_str())]).await?;
-        change.run(format!("DELETE FROM {p}organizations WHERE id = $1"), [text(name.as_str())]).await?;
+            change.run(format!("DELETE FROM {p}databases WHERE name = ?1"), [text(name.as_str())]).await?;
+        change.run(format!("DELETE FROM {p}settings WHERE organization = ?1"), [text(name.as_str())]).await?;
+        change.run(format!("DELETE FROM {p}organizations WHERE id = ?1"), [text(name.as_str())]).await?;
         change.end().await?;
         if gone != 0 {
             self.listed(-1);
@@ -206,8 +206,8 @@ impl Metadata {
         }
         let sql = |p: &str| {
             format!(
-                "SELECT {COLUMNS} FROM {p}databases WHERE name > $1 AND ($2 = '' OR state = $2) \
-                 ORDER BY name LIMIT $3"
+                "SELECT {COLUMNS} FROM {p}databases WHERE name > ?1 AND (?2 = '' OR state = ?2) \
+                 ORDER BY name LIMIT ?3"
             )
         };
         let after = text(after.map_or("", DatabaseName::as_str));
@@ -223,7 +223,7 @@ impl Metadata {
         }
         let sql = |p: &str| {
             format!(
-                "SELECT {COLUMNS} FROM {p}databases WHERE changed_at >= $1 ORDER BY changed_at LIMIT {ENTRIES_MAX}"
+                "SELECT {COLUMNS} FROM {p}databases WHERE changed_at >= ?1 ORDER BY changed_at LIMIT {ENTRIES_MAX}"
             )
         };
         let rows = self.ask(sql, [Value::Integer(micros(since))]).await?;
@@ -241,9 +241,9 @@ impl Metadata {
         let mut change = self.begin().await?;
         let states: Vec<_> = from.iter().map(|state| format!("'{state}'")).collect();
         let sql = format!(
-            "UPDATE {}databases SET state = $2, why = $3, changed_at = $4, \
-             schema_version = coalesce($5, schema_version), schema_sum = coalesce($6, schema_sum) \
-             WHERE name = $1 AND state IN ({})",
+            "UPDATE {}databases SET state = ?2, why = ?3, changed_at = ?4, \
+             schema_version = coalesce(?5, schema_version), schema_sum = coalesce(?6, schema_sum) \
+             WHERE name = ?1 AND state IN ({})",
             change.p,
             states.join(", ")
         );
