@@ -3,7 +3,7 @@ use crate::config::{Config, Http, Isolation};
 use crate::life::{Effects, LogLevel};
 use crate::observe::Everybody;
 use crate::postgres::{self, PostgresError};
-use crate::state::{Kept, OwnMetadata};
+use crate::state::{Kept, MetadataStartError, OwnMetadata};
 use crate::worker;
 use rowhouse_access::{Access, AccessError, Tls};
 use rowhouse_engine::Engine;
@@ -31,6 +31,9 @@ pub enum ComposeError {
     /// The engine cannot work here.
     #[error("cannot use the data directory")]
     Engine(#[from] io::Error),
+    /// The metadata database cannot be had.
+    #[error(transparent)]
+    Metadata(#[from] MetadataStartError),
     /// Who may come in cannot be told.
     #[error(transparent)]
     Access(#[from] AccessError),

@@ -4,7 +4,7 @@
 //! in the server's journal, and a dropped database leaves no limits behind, as with a server.
 use crate::compose;
 use crate::config::Config;
-use crate::state::{JournalStartError, Kept, OwnMetadata, State, StateError};
+use crate::state::{JournalStartError, Kept, MetadataStartError, OwnMetadata, State, StateError};
 use rowhouse_access::Access;
 use rowhouse_engine::{EngineError, Location};
 use rowhouse_engine_sqlite::Executor;
@@ -68,6 +68,9 @@ pub enum DirectoryError {
         #[source]
         source: AdminError,
     },
+    /// The metadata database cannot be had.
+    #[error(transparent)]
+    Metadata(#[from] MetadataStartError),
     /// The tokens and users cannot be read.
     #[error("cannot read the tokens and users that are kept")]
     Roster(#[source] JournalError),
@@ -161,7 +164,7 @@ impl Directory {
         let Self { gateway, executor, kept, metadata, state, .. } = self;
         gateway.shut_down().await;
         executor.shut_down();
-        metadata.close();
+        metadata.close().await;
         kept.close().await;
         drop(state);
     }

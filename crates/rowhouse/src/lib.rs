@@ -57,5 +57,5 @@ pub use postgres::PostgresError;
 pub use rowhouse_engine_worker::ServeError as WorkerError;
 pub use rowhouse_protocol_sqlite_rx::curve;
 pub use server::{Running, Server, StartError, StopError};
-pub use state::{Audit, JournalStartError, StateError};
+pub use state::{Audit, JournalStartError, MetadataStartError, StateError};
 pub use worker::{WorkerTerms, own_program, serve_as_worker};

@@ -351,7 +351,7 @@ impl Running {
             postgres::shut_down(engine).await;
         }
         composed.executor.shut_down();
-        composed.metadata.close();
+        composed.metadata.close().await;
         if let Some(management) = management {
             management.stop().await;
         }

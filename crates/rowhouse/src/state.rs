@@ -6,6 +6,7 @@ mod metadata;
 
 pub(crate) use journal::Kept;
 pub use journal::{Audit, JournalStartError};
+pub use metadata::MetadataStartError;
 pub(crate) use metadata::OwnMetadata;
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};

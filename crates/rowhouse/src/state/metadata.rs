@@ -1,43 +1,73 @@
-//! The metadata database among the server's own state: `metadata.db`, or one in memory.
+//! The metadata database: in PostgreSQL where that is configured, else `metadata.db` among the server's own
+//! state, or one in memory.
 use super::journal::own_engine;
 use crate::config::Config;
-use rowhouse_engine::Location;
+use crate::postgres::{self, PostgresError};
+use rowhouse_engine::{Engine, Location};
+use rowhouse_engine_postgres::PostgresEngine;
 use rowhouse_engine_sqlite::{Access, Executor};
-use rowhouse_gateway::metadata::{MAX_OVERFLOW, Metadata, MetadataParts, POOL_SIZE};
+use rowhouse_gateway::metadata::{Metadata, MetadataParts};
 use std::io;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
-/// The metadata database, and the threads that serve it.
+/// The metadata database, and what serves it.
 #[derive(Debug)]
 pub(crate) struct OwnMetadata {
     pub(crate) metadata: Metadata,
-    executor: Executor,
+    by: By,
+}
+
+/// What serves it.
+#[derive(Debug)]
+enum By {
+    Threads(Executor),
+    Server(Arc<PostgresEngine>),
+}
+
+/// The metadata database cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum MetadataStartError {
+    /// SQLite cannot work here.
+    #[error("cannot use the data directory for the metadata database")]
+    Io(#[from] io::Error),
+    /// PostgreSQL cannot be spoken with.
+    #[error("cannot use database_url")]
+    Postgres(#[from] PostgresError),
 }
 
 // === impl OwnMetadata ===
 
 impl OwnMetadata {
-    /// That of this configuration's data directory, whose state is locked; without a data directory, one in
-    /// memory. It is opened when it is first asked.
+    /// That of this configuration, where the state of the data directory is locked, if there is one. It is
+    /// opened when it is first asked.
     ///
     /// # Errors
     ///
-    /// When SQLite cannot work here.
-    pub(crate) fn new(config: &Config) -> io::Result<Self> {
-        let (engine, executor) = own_engine(Access::ReadWrite)?;
+    /// When it could not be opened whatever its state.
+    pub(crate) fn new(config: &Config) -> Result<Self, MetadataStartError> {
+        let sessions = NonZeroU32::new(config.metadata_pool.most()).expect("its size is not zero");
+        if let Some(dsn) = &config.database_url {
+            let (engine, location) = PostgresEngine::of_own(dsn).map_err(PostgresError::from)?;
+            let engine = Arc::new(engine);
+            let by = By::Server(engine.clone());
+            let parts = MetadataParts { engine, location, sessions, is_exclusive: false };
+            return Ok(Self { metadata: Metadata::new(parts), by });
+        }
+        let (engine, executor): (Arc<dyn Engine>, _) = own_engine(Access::ReadWrite)?;
         let location = match &config.data_directory {
-            Some(directory) => {
-                Location(directory.join(".rowhouse/metadata.db").to_string_lossy().into_owned())
-            }
-            None => Location(":memory:".to_owned()),
+            Some(directory) => directory.join(".rowhouse/metadata.db").to_string_lossy().into_owned(),
+            None => ":memory:".to_owned(),
         };
-        let sessions = NonZeroU32::new(POOL_SIZE + MAX_OVERFLOW).expect("not zero");
-        let metadata = Metadata::new(MetadataParts { engine, location, sessions, is_exclusive: true });
-        Ok(Self { metadata, executor })
+        let parts = MetadataParts { engine, location: Location(location), sessions, is_exclusive: true };
+        Ok(Self { metadata: Metadata::new(parts), by: By::Threads(executor) })
     }
 
-    /// Lets its threads go. It is closed by whoever uses it.
-    pub(crate) fn close(self) {
-        self.executor.shut_down();
+    /// Lets go of what serves it. It is closed by whoever uses it.
+    pub(crate) async fn close(self) {
+        match self.by {
+            By::Threads(executor) => executor.shut_down(),
+            By::Server(engine) => postgres::shut_down(&engine).await,
+        }
     }
 }

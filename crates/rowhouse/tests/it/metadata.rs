@@ -1,8 +1,9 @@
 //! The metadata database, by the library: the catalog's rows, organizations, users, identities, settings,
 //! and databases that are suspended.
-use crate::support::postgres;
+use crate::support::{Cluster, serve};
 use rowhouse::Server;
 use rowhouse_engine::{Engine, Location, Whereabouts};
+use rowhouse_engine_postgres::{Dsn, PostgresEngine};
 use rowhouse_engine_sqlite::{Config, Executor, ExecutorConfig, SqliteEngine};
 use rowhouse_gateway::metadata::{Metadata, MetadataError, MetadataParts, Schema, State, UserState};
 use rowhouse_gateway::{Action, Cause, Gateway, Interface, Removal};
@@ -38,9 +39,11 @@ fn at(physical: &str) -> Whereabouts {
 /// Runs a test with SQLite's and, where there is a server, with PostgreSQL's.
 async fn with_each<F: Future<Output = ()>>(test: impl Fn(Metadata) -> F) {
     test(sqlite(":memory:")).await;
-    if let Some(cluster) = postgres::database("mad") {
-        test(of(cluster.own(), false)).await;
-        cluster.done().await;
+    if let Some(cluster) = Cluster::find() {
+        let dsn = Dsn::parse(&cluster.metadata()).expect("a DSN");
+        let (engine, location) = PostgresEngine::of_own(&dsn).expect("an engine");
+        test(of((Arc::new(engine), location), false)).await;
+        cluster.done();
     }
 }
 
@@ -243,6 +246,64 @@ async fn a_suspended_database_is_served_to_nobody_until_it_is_reinstated() {
     assert_eq!(gateway.metadata().unwrap().find(&acme).await.unwrap(), None);
     assert_eq!(code_of(&gateway, &target).await, None);
     running.shut_down().await.unwrap();
+}
+
+/// What two servers have that share databases: the metadata database, and what passwords are derived from.
+fn shared<'a>(metadata: &'a str, template: &'a str, secret: &'a str) -> [(&'a str, &'a str); 4] {
+    [
+        ("database_url", metadata),
+        ("results_db_template", template),
+        ("postgres_spares", "0"),
+        ("postgres_secret_file", secret),
+    ]
+}
+
+#[tokio::test]
+async fn two_servers_share_organizations_by_the_metadata_database() {
+    let Some(cluster) = Cluster::find() else { return };
+    let home = tempfile::tempdir().unwrap();
+    let secret = home.path().join("secret");
+    std::fs::write(&secret, "0123456789abcdef0123456789abcdef").unwrap();
+    std::fs::set_permissions(&secret, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let (metadata, template) = (cluster.metadata(), cluster.template());
+    let options = shared(&metadata, &template, secret.to_str().unwrap());
+    let servers = [serve(&options).await, serve(&options).await];
+    let gateways: Vec<_> = servers.iter().map(|server| server.running.gateway().clone()).collect();
+    let (acme, target) = (name("acme"), Target::Named(name("acme")));
+    // Fifty ask for what is not there yet, half of them here and half there: there is one.
+    let asking = (0..50).map(|n| {
+        let (gateway, target) = (gateways[n % 2].clone(), target.clone());
+        async move { gateway.connect(&target, None).await.map(drop) }
+    });
+    for answer in futures::future::join_all(asking).await {
+        answer.unwrap();
+    }
+    assert_eq!(cluster.databases(), ["acme"]);
+    let entry = gateways[1].metadata().unwrap().find(&acme).await.unwrap().unwrap();
+    assert_eq!((entry.state, entry.at.server.as_str()), (State::Active, "main"));
+    assert_eq!(entry.at.physical, cluster.physical("acme"));
+    // Suspended by one, it is opened by neither.
+    gateways[0].suspend(&acme, Removal { force: true, ..Removal::default() }, &cause()).await.unwrap();
+    assert_eq!(code_of(&gateways[0], &target).await, Some(ErrorCode::DatabaseSuspended));
+    let cause = cause();
+    gateways[1].evict(&target, &cause).await.unwrap();
+    assert_eq!(code_of(&gateways[1], &target).await, Some(ErrorCode::DatabaseSuspended));
+    gateways[1].reinstate(&acme, &cause).await.unwrap();
+    assert_eq!(code_of(&gateways[0], &target).await, None);
+    // What is gone from the server is not replaced by emptiness.
+    gateways[0].evict(&target, &cause).await.unwrap();
+    gateways[1].evict(&target, &cause).await.unwrap();
+    cluster.psql(&format!("DROP DATABASE \"{}\" WITH (FORCE)", cluster.physical("acme")));
+    assert_eq!(code_of(&gateways[0], &target).await, Some(ErrorCode::DatabaseUnavailable));
+    assert_eq!(cluster.databases(), [""; 0]);
+    gateways[0].drop_database(&acme, Removal::default(), &cause).await.unwrap();
+    assert_eq!(gateways[1].metadata().unwrap().find(&acme).await.unwrap(), None);
+    assert_eq!(code_of(&gateways[1], &target).await, None);
+    assert_eq!(cluster.databases(), ["acme"]);
+    for server in servers {
+        server.running.shut_down().await.unwrap();
+    }
+    cluster.done();
 }
 
 fn options() -> rowhouse_engine::Options {

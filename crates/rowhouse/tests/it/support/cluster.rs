@@ -43,6 +43,11 @@ impl Cluster {
         self.dsn(&format!("{}mad_results_{{org_id}}", self.prefix))
     }
 
+    /// What `database_url` says for this test.
+    pub(crate) fn metadata(&self) -> String {
+        self.dsn(&format!("{}mad", self.prefix))
+    }
+
     /// The same by another way to the server.
     pub(crate) fn template_by(&self, way: &Way) -> String {
         self.template().replace(self.host(), &way.address.to_string())

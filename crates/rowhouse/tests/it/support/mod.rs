@@ -6,7 +6,6 @@ mod home;
 mod libsql;
 mod node;
 mod operator;
-pub(crate) mod postgres;
 mod python;
 mod served;
 mod server;
