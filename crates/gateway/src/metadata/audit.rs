@@ -85,11 +85,11 @@ impl Metadata {
         limit: u32,
     ) -> Result<Vec<AuditRow>, MetadataError> {
         let limit = number(limit.min(ROWS_MAX).into());
-        let arguments = [optional(organization.map(DatabaseName::as_str)), limit];
+        let arguments = [text(organization.map_or("", DatabaseName::as_str)), limit];
         let sql = |p: &str| {
             format!(
                 "SELECT id, at, action, interface, who, reason, organization, detail FROM {p}audit_logs \
-                 WHERE ?1 IS NULL OR organization = ?1 ORDER BY id DESC LIMIT ?2"
+                 WHERE ?1 = '' OR organization = ?1 ORDER BY id DESC LIMIT ?2"
             )
         };
         let rows = self.ask(sql, arguments).await?;
