@@ -13,10 +13,12 @@ mod error;
 mod people;
 mod rows;
 mod schema;
+mod settings;
 mod store;
 
 pub use audit::AuditRow;
 pub use entry::{Entry, Schema, State};
 pub use error::MetadataError;
-pub use people::{Identity, Organization, Setting, User, UserState};
+pub use people::{Identity, Organization, User, UserState};
+pub use settings::Setting;
 pub use store::{MAX_OVERFLOW, Metadata, MetadataParts, POOL_SIZE};

@@ -1,4 +1,4 @@
-//! Organizations, their users, by what these are known elsewhere, and settings.
+//! Organizations, their users, and by what these are known elsewhere.
 use super::audit::Audit;
 use super::entry::{Entry, State};
 use super::error::MetadataError;
@@ -11,13 +11,10 @@ use rowhouse_types::{DatabaseName, Value};
 use std::time::SystemTime;
 
 /// The longest text of a person's making, in bytes.
-const TEXT_MAX: usize = 1024;
-
-/// The longest value of a setting, in bytes.
-const VALUE_MAX: usize = 64 << 10;
+pub(super) const TEXT_MAX: usize = 1024;
 
 /// The most rows that are told at once.
-const ROWS_MAX: u32 = 10_000;
+pub(super) const ROWS_MAX: u32 = 10_000;
 
 words! {
     /// How it stands with a user.
@@ -72,19 +69,6 @@ pub struct Identity {
     pub user: String,
     /// Since when.
     pub created_at: SystemTime,
-}
-
-/// A setting: of one organization, or of all that have none of this key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Setting {
-    /// Of which organization; of all with none.
-    pub organization: Option<DatabaseName>,
-    /// Its key.
-    pub key: String,
-    /// Its value.
-    pub value: String,
-    /// When it was set.
-    pub changed_at: SystemTime,
 }
 
 // === impl Metadata: organizations ===
@@ -170,9 +154,7 @@ impl Metadata {
             change.p
         );
         let of = optional(organization.map(DatabaseName::as_str));
-        if organization.is_some() {
-            must_be(&mut change, organization).await?;
-        }
+        must_be(&mut change, organization).await?;
         let row = [text(&id), of, text(email), text(title), now()];
         change.run(sql, row).await.map_err(|error| twice(error, "user"))?;
         let audit = Audit { action: Action::SetMember, cause, organization, detail: Some(email) };
@@ -344,84 +326,6 @@ impl Metadata {
     }
 }
 
-// === impl Metadata: settings ===
-
-impl Metadata {
-    /// Sets a setting, of one organization or of all; with no value it is removed.
-    ///
-    /// # Errors
-    ///
-    /// When the key is longer than 1,024 bytes or the value than 64 KiB, or there is no such organization.
-    pub async fn set(
-        &self,
-        organization: Option<&DatabaseName>,
-        (key, value): (&str, Option<&str>),
-        cause: &Cause,
-    ) -> Result<(), MetadataError> {
-        check("a key", key, TEXT_MAX)?;
-        if value.is_some_and(|value| VALUE_MAX < value.len()) {
-            return Err(MetadataError::Invalid { what: "a value", rule: "at most 64 KiB" });
-        }
-        let mut change = self.begin().await?;
-        must_be(&mut change, organization).await?;
-        let p = change.p;
-        let of = text(organization.map_or("", DatabaseName::as_str));
-        match value {
-            Some(value) => {
-                let sql = format!(
-                    "INSERT INTO {p}settings (organization, key, value, changed_at) VALUES (?1, ?2, ?3, ?4) \
-                     ON CONFLICT (organization, key) \
-                     DO UPDATE SET value = excluded.value, changed_at = excluded.changed_at"
-                );
-                change.run(sql, [of, text(key), text(value), now()]).await?;
-            }
-            None => {
-                let sql = format!("DELETE FROM {p}settings WHERE organization = ?1 AND key = ?2");
-                if change.run(sql, [of, text(key)]).await? == 0 {
-                    return Err(MetadataError::NotFound { what: "setting" });
-                }
-            }
-        }
-        // What a value says may be a secret.
-        let detail = if value.is_some() { key.to_owned() } else { format!("{key} is removed") };
-        let audit = Audit { action: Action::Setting, cause, organization, detail: Some(&detail) };
-        change.commit(audit).await
-    }
-
-    /// What is set for an organization: its own setting of this key, or else that of all.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be read.
-    pub async fn setting(
-        &self,
-        organization: Option<&DatabaseName>,
-        key: &str,
-    ) -> Result<Option<Setting>, MetadataError> {
-        let sql = |p: &str| {
-            settings(
-                p,
-                "key = ?2 AND (organization = ?1 OR organization = '') ORDER BY organization DESC LIMIT 1",
-            )
-        };
-        let of = text(organization.map_or("", DatabaseName::as_str));
-        let rows = self.ask(sql, [of, text(key)]).await?;
-        Ok(rows.iter().flat_map(Batch::rows).next().and_then(setting))
-    }
-
-    /// What is set for an organization itself, or with none for all, in the order of keys; at most 10,000.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be read.
-    pub async fn settings(&self, organization: Option<&DatabaseName>) -> Result<Vec<Setting>, MetadataError> {
-        let sql = |p: &str| settings(p, &format!("organization = ?1 ORDER BY key LIMIT {ROWS_MAX}"));
-        let of = text(organization.map_or("", DatabaseName::as_str));
-        let rows = self.ask(sql, [of]).await?;
-        Ok(rows.iter().flat_map(Batch::rows).filter_map(setting).collect())
-    }
-}
-
 // === impl Organization ===
 
 impl Organization {
@@ -433,7 +337,7 @@ impl Organization {
 }
 
 /// Fails when there is no such organization.
-async fn must_be(
+pub(super) async fn must_be(
     change: &mut super::store::Change,
     organization: Option<&DatabaseName>,
 ) -> Result<(), MetadataError> {
@@ -479,18 +383,7 @@ fn user(row: Row<'_>) -> Option<User> {
     Some(User { id, organization, email, title, state, created_at: at(integer(cells.next())?) })
 }
 
-fn settings(p: &str, which: &str) -> String {
-    format!("SELECT organization, key, value, changed_at FROM {p}settings WHERE {which}")
-}
-
-fn setting(row: Row<'_>) -> Option<Setting> {
-    let mut cells = row.values();
-    let organization = read_words(cells.next())?.parse().ok();
-    let (key, value) = (read_words(cells.next())?.to_owned(), read_words(cells.next())?.to_owned());
-    Some(Setting { organization, key, value, changed_at: at(integer(cells.next())?) })
-}
-
-fn check(what: &'static str, value: &str, most: usize) -> Result<(), MetadataError> {
+pub(super) fn check(what: &'static str, value: &str, most: usize) -> Result<(), MetadataError> {
     if value.is_empty() || most < value.len() || value.contains(char::is_control) {
         return Err(MetadataError::Invalid { what, rule: "1 to 1024 bytes without control characters" });
     }
@@ -507,7 +400,7 @@ fn twice(error: MetadataError, what: &'static str) -> MetadataError {
     }
 }
 
-fn now() -> Value {
+pub(super) fn now() -> Value {
     Value::Integer(micros(SystemTime::now()))
 }
 

@@ -49,7 +49,7 @@ pub enum OpenError {
     BeingDropped,
     /// It is not served from where it lives.
     #[error(transparent)]
-    Place(#[from] PlaceError),
+    Place(PlaceError),
     /// The engine failed.
     #[error("the database could not be opened")]
     Engine(#[source] EngineError),
@@ -59,6 +59,16 @@ pub enum OpenError {
     /// The opening task died.
     #[error("opening was interrupted")]
     Interrupted,
+}
+
+/// What an engine says of a place is in its own words.
+impl From<PlaceError> for OpenError {
+    fn from(error: PlaceError) -> Self {
+        match error {
+            PlaceError::Engine(error) => Self::Engine(error),
+            error => Self::Place(error),
+        }
+    }
 }
 
 impl OpenError {
@@ -72,10 +82,7 @@ impl OpenError {
             Self::Closing { .. } | Self::BeingDropped | Self::ShuttingDown => Refusal::Closing,
             Self::Place(PlaceError::Suspended | PlaceError::Quarantined) => Refusal::Paused,
             Self::Place(PlaceError::BeingDropped) => Refusal::Closing,
-            Self::Engine(EngineError::NoSuchDatabase | EngineError::NameTaken)
-            | Self::Place(PlaceError::Engine(EngineError::NoSuchDatabase | EngineError::NameTaken)) => {
-                Refusal::Unknown
-            }
+            Self::Engine(EngineError::NoSuchDatabase | EngineError::NameTaken) => Refusal::Unknown,
             Self::Engine(_) | Self::Place(_) | Self::Interrupted => return None,
         })
     }

@@ -297,7 +297,7 @@ impl Registry {
         // Looked up before any place is taken: who asks for what is not there evicts nobody. What was there
         // a moment ago is there, but for once.
         let was_open = self.step(|table, _effects| table.was_open_lately(name));
-        let found = places.find(name, was_open).await.map_err(told)?;
+        let found = places.find(name, was_open).await?;
         let presence = found.presence;
         if presence == Presence::Absent && dynamic != Dynamic::Create {
             return Err(OpenError::CreationNotAllowed);
@@ -323,7 +323,7 @@ impl Registry {
             // Dropped since it was looked for, before it had a place: it is as absent as any other.
             Err(OpenError::NotFound) if dynamic == Dynamic::Create && asker.may_create => {
                 pace(asker, &book.all()).await?;
-                let found = places.find(name, false).await.map_err(told)?;
+                let found = places.find(name, false).await?;
                 self.bring(target, found).await?
             }
             Err(OpenError::NotFound) if dynamic == Dynamic::Create => return Err(OpenError::MayNotCreate),
@@ -439,14 +439,6 @@ impl Registry {
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Registry").field(&self.counts()).finish()
-    }
-}
-
-/// What an engine says of a place, in its own words.
-fn told(error: PlaceError) -> OpenError {
-    match error {
-        PlaceError::Engine(error) => OpenError::Engine(error),
-        error => OpenError::Place(error),
     }
 }
 

@@ -96,17 +96,28 @@ impl Cluster {
         names
     }
 
-    /// Drops what the test has made.
+    /// Drops what the test has made. A server that was asked to make a database goes on with it when nobody
+    /// waits for it any more: what comes late is dropped, too.
     pub(crate) fn done(self) {
         let prefix = &self.prefix;
+        let databases = format!("SELECT datname FROM pg_database WHERE starts_with(datname, '{prefix}')");
+        let roles = format!("SELECT rolname FROM pg_roles WHERE starts_with(rolname, '{prefix}')");
         let templates =
             format!("UPDATE pg_database SET datistemplate = false WHERE starts_with(datname, '{prefix}')");
+        let under_way = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE query ~ '^CREATE DATABASE' AND query ~ '{prefix}' \
+             AND pid <> pg_backend_pid()"
+        );
+        for _ in 0..600 {
+            if self.psql(&under_way) == "0" {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
         self.psql(&templates);
-        let databases = format!("SELECT datname FROM pg_database WHERE starts_with(datname, '{prefix}')");
         for name in self.psql(&databases).lines() {
             self.psql(&format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)"));
         }
-        let roles = format!("SELECT rolname FROM pg_roles WHERE starts_with(rolname, '{prefix}')");
         for name in self.psql(&roles).lines() {
             self.psql(&format!("DROP OWNED BY \"{name}\"; DROP ROLE IF EXISTS \"{name}\""));
         }
