@@ -6,6 +6,7 @@ use crate::client::{Client, Principal, Principals};
 use crate::configured::Configured;
 use crate::connect::ConnectError;
 use crate::event::{Event, Observer};
+use crate::health::Checkup;
 use crate::journal::{Journal, JournalError};
 use crate::limits::Limits;
 use crate::live::{Counts as LiveCounts, LiveStatus};
@@ -35,6 +36,7 @@ pub(crate) struct Shared {
     pub(crate) catalog: Catalog,
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) places: Places,
+    pub(crate) checkup: Checkup,
     pub(crate) book: Book,
     pub(crate) gates: Gates,
     pub(crate) past: Arc<Past>,
@@ -147,6 +149,7 @@ impl Gateway {
             catalog,
             engine,
             places,
+            checkup: Checkup::default(),
             book,
             gates,
             past,

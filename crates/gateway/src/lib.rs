@@ -12,6 +12,7 @@ mod connect;
 mod engines;
 mod event;
 mod gateway;
+mod health;
 mod hold;
 mod journal;
 mod limits;
@@ -40,6 +41,7 @@ pub use connect::ConnectError;
 pub use engines::Engines;
 pub use event::{CloseReason, Event, Observer, Refusal, Silent};
 pub use gateway::{Failing, Gateway, Parts, StartError, Status};
+pub use health::Health;
 pub use hold::Hold;
 pub use journal::{
     Action, Break, Cause, Entry, Hash, Interface, Journal, JournalCounts, JournalError, JournalEvent,

@@ -213,7 +213,7 @@ impl Tenant {
         }
     }
 
-    fn is_failing(&self) -> bool {
+    pub(crate) fn is_failing(&self) -> bool {
         let failed = self.failed.load(Ordering::Relaxed);
         failed != 0 && self.age().saturating_sub(failed) < millis(TOLD)
     }

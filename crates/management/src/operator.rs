@@ -61,4 +61,6 @@ pub struct OperatorError(pub String);
 pub struct Readiness {
     /// By name, such as `listening`, `databases_open` and `not_draining`.
     pub latches: BTreeMap<&'static str, bool>,
+    /// Whether it takes that every open organization answers, and not only the metadata database.
+    pub takes_all: bool,
 }

@@ -1,6 +1,7 @@
 //! The routes, and their description, which is made from the same handlers.
 use crate::handlers::{
-    access, connections, database_limits, databases, history, limit, metrics, operate, server,
+    access, connections, database_limits, databases, history, limit, members, metrics, operate,
+    organizations, server,
 };
 use crate::reply::{method_not_allowed, not_found, text};
 use crate::shared::Shared;
@@ -66,6 +67,17 @@ fn described() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(access::revoke_token))
         .routes(routes!(access::users, access::add_user))
         .routes(routes!(access::remove_user))
+        .routes(routes!(organizations::list, organizations::create))
+        .routes(routes!(organizations::show, organizations::remove))
+        .routes(routes!(organizations::suspend))
+        .routes(routes!(organizations::resume))
+        .routes(routes!(members::list, members::create))
+        .routes(routes!(members::show, members::remove))
+        .routes(routes!(members::suspend))
+        .routes(routes!(members::resume))
+        .routes(routes!(members::identities, members::link))
+        .routes(routes!(members::unlink))
+        .routes(routes!(members::settings, members::set))
         .routes(routes!(metrics::metrics))
 }
 

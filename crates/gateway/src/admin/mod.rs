@@ -4,16 +4,16 @@
 //! | --- | --- |
 //! | `gates` | what is paused or being dropped, and who waits for it |
 //! | `verbs` | create, drop, evict, pause, resume, checkpoint |
-//! | `suspend` | suspend, reinstate, and heeding what other processes have suspended |
+//! | `organizations` | enter, suspend, reinstate, and heeding what other processes have suspended |
 //! | `change` | limits, changed while it runs |
 //! | `report` | what is told of databases, opened or not |
 //! | `past` | what was counted of databases that are closed by now |
 mod change;
 mod error;
 mod gates;
+mod organizations;
 mod past;
 mod report;
-mod suspend;
 mod verbs;
 
 pub use change::LimitsChanged;

@@ -190,6 +190,15 @@ impl Metadata {
         Ok(())
     }
 
+    /// There is no such organization any more: as when its database is dropped, where it has none.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub async fn forget_organization(&self, name: &DatabaseName) -> Result<(), MetadataError> {
+        self.forget(name).await
+    }
+
     /// The rows after a name, in the order of names, at most 10,000; of one state, or of all.
     ///
     /// # Errors

@@ -25,9 +25,9 @@ const FROM_NOW_ON: &str = "From now on nobody comes in over HTTP without credent
 #[into_params(parameter_in = Query)]
 pub(crate) struct PageQuery {
     /// How many at most: 1 to 1000, 100 unless said.
-    limit: Option<u32>,
+    pub(super) limit: Option<u32>,
     /// The `next` of the page before.
-    after: Option<String>,
+    pub(super) after: Option<String>,
 }
 
 /// The API tokens there are, by name, page by page; nobody can tell their secrets.

@@ -7,6 +7,8 @@ pub(crate) mod database_limits;
 pub(crate) mod databases;
 pub(crate) mod history;
 pub(crate) mod limit;
+pub(crate) mod members;
 pub(crate) mod metrics;
 pub(crate) mod operate;
+pub(crate) mod organizations;
 pub(crate) mod server;

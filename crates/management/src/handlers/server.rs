@@ -1,36 +1,78 @@
 //! The server as a whole: whether it lives, whether it is ready, how many clients it has.
+use crate::operator::Readiness;
 use crate::reply::{Json, Problem, json};
 use crate::request::Asked;
 use crate::shared::Shared;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
-use rowhouse_gateway::Doing;
-use rowhouse_wire::management::{Failed, Health, Ready, Stats, StatsDetail};
+use rowhouse_gateway::{Doing, Health};
+use rowhouse_wire::management::{self as wire, Failed, Ready, ReadyChecks, Stats, StatsDetail};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use utoipa::IntoParams;
 
+/// The most organizations that are told.
+const TOLD_MAX: usize = 1000;
+
 /// That the process lives. Looks at nothing that databases are served with.
-#[utoipa::path(get, path = "/health", responses((status = 200, body = Health)))]
-pub(crate) async fn health(State(shared): State<Arc<Shared>>) -> Json<Health> {
-    Json(Health::of(&shared.service_name))
+#[utoipa::path(get, path = "/health", responses((status = 200, body = wire::Health)))]
+pub(crate) async fn health(State(shared): State<Arc<Shared>>) -> Json<wire::Health> {
+    Json(wire::Health::of(&shared.service_name))
 }
 
-/// Whether the server takes clients.
-#[utoipa::path(get, path = "/ready", responses(
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ReadyQuery {
+    /// With `1` the status is 200 whatever is told, and nothing is told of the server itself.
+    #[serde(default)]
+    compat: u8,
+}
+
+/// Whether the server takes clients, and the databases answer.
+#[utoipa::path(get, path = "/ready", params(ReadyQuery), responses(
     (status = 200, body = Ready, description = "It does"),
-    (status = 503, body = Ready, description = "It does not: a check is false"),
+    (status = 503, body = Ready, description = "It does not: something is false"),
+    (status = 400, body = Failed),
 ))]
-pub(crate) async fn ready(State(shared): State<Arc<Shared>>) -> Response {
-    let latches = shared.context.operator.ready().latches;
-    let mut checks: BTreeMap<_, _> = latches.into_iter().map(|(name, met)| (name.to_owned(), met)).collect();
-    checks.insert("serving".to_owned(), shared.probe.serving(&shared).await);
-    let ready = checks.values().all(|met| *met);
-    let (status, word) =
-        if ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
-    json(status, &Ready { checks, status: word.to_owned() })
+pub(crate) async fn ready(
+    State(shared): State<Arc<Shared>>,
+    Asked(ReadyQuery { compat }): Asked<ReadyQuery>,
+) -> Response {
+    let Readiness { latches, takes_all } = shared.context.operator.ready();
+    let mut server: BTreeMap<_, _> = latches.into_iter().map(|(name, met)| (name.to_owned(), met)).collect();
+    let serving = shared.probe.serving(&shared).await;
+    server.insert("serving".to_owned(), serving);
+    let gateway = shared.context.gateway.clone();
+    // Whose runtime does not answer is not waited for.
+    let health = match serving {
+        true => shared.on_data(async move { gateway.health().await }).await.unwrap_or_default(),
+        false => Health::default(),
+    };
+    let answers = health.metadata && (!takes_all || health.is_whole());
+    let ready = answers && server.values().all(|met| *met);
+    let status = match ready || compat == 1 {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let word = if ready { "ready" } else { "not_ready" };
+    let server = (compat != 1).then_some(server);
+    json(status, &Ready { checks: checks(health, server), status: word.to_owned() })
+}
+
+/// What is told of databases, by the names that health checks know them by. Of very many, those that do not
+/// answer are told first.
+fn checks(Health { metadata, organizations }: Health, server: Option<BTreeMap<String, bool>>) -> ReadyChecks {
+    let mut all: Vec<_> = organizations.into_iter().collect();
+    all.sort_by_key(|(_, answers)| *answers);
+    all.truncate(TOLD_MAX);
+    let named = all.into_iter().map(|(name, answers)| (format!("results_{name}"), answers));
+    let org_databases: BTreeMap<_, _> = named.collect();
+    let mut databases = org_databases.clone();
+    databases.insert("metadata".to_owned(), metadata);
+    ReadyChecks { databases, metadata_db: metadata, org_databases, server }
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

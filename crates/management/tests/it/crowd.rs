@@ -52,7 +52,9 @@ async fn it_answers_while_the_runtime_of_the_databases_is_stuck() {
     assert_eq!(managed.get("/limit").await.status, 200);
     assert_eq!(managed.write("PUT", "/limit", "{\"limit\":5}").await.status, 200);
     let ready = managed.get("/ready").await;
-    ready.is(503, "{\"checks\":{\"listening\":true,\"serving\":false},\"status\":\"not ready\"}\n");
+    let told = "{\"checks\":{\"databases\":{\"metadata\":false},\"metadata_db\":false,\"org_databases\":{},\
+                \"server\":{\"listening\":true,\"serving\":false}},\"status\":\"not_ready\"}\n";
+    ready.is(503, told);
     drop(release);
     data.shutdown_background();
 }

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 
 /// Where a path leads that has names in it.
 fn real(path: &str) -> String {
-    path.replace("{name}", "~default").replace("{id}", "1")
+    path.replace("{name}", "~default")
+        .replace("{id}", "1")
+        .replace("{organization}", "acme")
+        .replace("{member}", "a@example.com")
 }
 
 /// The keys of an answer, and those the description says it has.
@@ -24,6 +27,12 @@ fn keys(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_operation_described_is_served_and_every_shape_is_real() {
     let managed = Managed::start().await;
+    for (path, body) in [
+        ("/organizations", r#"{"id": "acme"}"#),
+        ("/members", r#"{"email": "a@example.com", "organization": "acme"}"#),
+    ] {
+        assert_eq!(managed.write("POST", path, body).await.status, 200, "{path}");
+    }
     let description = managed.json("/openapi.json").await;
     let paths = description["paths"].as_object().expect("paths");
     let mut compared = 0;
@@ -85,6 +94,17 @@ async fn every_route_is_described() {
         "/tokens/{name}",
         "/users",
         "/users/{name}",
+        "/organizations",
+        "/organizations/{organization}",
+        "/organizations/{organization}/suspend",
+        "/organizations/{organization}/resume",
+        "/members",
+        "/members/{member}",
+        "/members/{member}/suspend",
+        "/members/{member}/resume",
+        "/members/{member}/identities",
+        "/identities",
+        "/settings",
         "/query",
         "/db/{name}/query",
     ];

@@ -1,6 +1,8 @@
 //! A listener with all that is behind it, and a client that sends just the bytes it is given.
 use rowhouse_access::Access;
 use rowhouse_engine::Location;
+use rowhouse_engine_sqlite::{Config as SqliteConfig, Executor, ExecutorConfig, SqliteEngine};
+use rowhouse_gateway::metadata::{Metadata, MetadataParts};
 use rowhouse_gateway::{
     Catalog, Cause, Clients, ClientsParts, Dynamic, Gateway, Journal, Limits, Parts, Recording, Roster,
     Silent, Spec,
@@ -78,7 +80,7 @@ impl Operator for Program {
     }
 
     fn ready(&self) -> Readiness {
-        Readiness { latches: [("listening", true)].into() }
+        Readiness { latches: [("listening", true)].into(), takes_all: true }
     }
 }
 
@@ -91,6 +93,18 @@ pub(crate) fn plain() -> Settings {
         tokens: None,
         tls: None,
     }
+}
+
+/// A metadata database in memory, with one organization and one member.
+fn metadata() -> Metadata {
+    let executor = Executor::new(ExecutorConfig::default());
+    let engine = SqliteEngine::new(SqliteConfig::default(), executor).expect("works anywhere");
+    Metadata::new(MetadataParts {
+        engine: Arc::new(engine),
+        location: Location(":memory:".to_owned()),
+        sessions: NonZeroU32::new(10).expect("positive"),
+        is_exclusive: true,
+    })
 }
 
 // === impl Managed ===
@@ -110,7 +124,7 @@ impl Managed {
             observer: Arc::new(Silent),
             limits: Limits { max_connections: NonZeroU32::new(1000).expect("positive"), ..Limits::default() },
             journal: journal.clone(),
-            metadata: None,
+            metadata: Some(metadata()),
         };
         let gateway = Gateway::start(parts).await.expect("starts");
         let clients = Clients::new(ClientsParts {

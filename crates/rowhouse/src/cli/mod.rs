@@ -14,6 +14,7 @@ mod keygen;
 mod listing;
 mod man;
 mod manager;
+mod metadata;
 mod multi_server;
 mod others;
 mod place;
@@ -41,6 +42,7 @@ use health::Ask;
 use keygen::Keygen;
 use man::Man;
 use manager::Manager;
+use metadata::{IdentityCommand, MemberCommand, OrgCommand, SettingCommand};
 use restore::Restore;
 use rowhouse::config::{ConfigError, Layers, dot_env};
 use shibudb::{Shibudb, ShibudbCommand};
@@ -101,6 +103,14 @@ pub(crate) enum Tool {
     Token(Box<TokenCommand>),
     /// Add, list and remove users, who come in over HTTP by name and password.
     User(Box<UserCommand>),
+    /// See, create, suspend, resume and drop organizations.
+    Org(Box<OrgCommand>),
+    /// See, enter, suspend, resume and remove the users of organizations.
+    Member(Box<MemberCommand>),
+    /// See, give and take by what members are known elsewhere.
+    Identity(Box<IdentityCommand>),
+    /// See, set and remove settings of organizations, and of all.
+    Setting(Box<SettingCommand>),
     /// Show how busy a running server is.
     Top(Box<Top>),
     /// Back up databases now, and list backups.
@@ -223,6 +233,10 @@ impl Tool {
             Self::Db(db) => db.run(out),
             Self::Token(token) => token.run(out),
             Self::User(user) => user.run(out),
+            Self::Org(org) => org.run(out),
+            Self::Member(member) => member.run(out),
+            Self::Identity(identity) => identity.run(out),
+            Self::Setting(setting) => setting.run(out),
             Self::Top(top) => top.run(out),
             Self::Backup(backup) => backup.run(out),
             Self::Restore(restore) => restore.run(out),

@@ -43,6 +43,8 @@ pub struct Config {
     pub access: AccessParts,
     /// How the server is managed over HTTP, if it is.
     pub management: Option<Management>,
+    /// Whether being ready takes that every open organization answers.
+    pub ready_takes_all: bool,
     /// Whether a taken port is skipped with a warning rather than an error.
     pub skip_taken_ports: bool,
     /// Where databases opened by name live, absolute.
@@ -143,6 +145,7 @@ impl Config {
             http: Http::resolve(layers)?,
             access: super::access::access(layers)?,
             management: Management::resolve(layers)?,
+            ready_takes_all: layers.word("ready_requires")? == "all",
             skip_taken_ports: layers.origin("tcp_address") == Origin::Dev,
             backups: super::backups::plan(layers, data_directory.as_deref(), &catalog)?,
             catalog,

@@ -430,6 +430,13 @@ const FIRST: &[Opt] = &[
     ),
     opt("management_tls_cert", Kind::Path, "", "The certificate of management (PEM), with its chain."),
     opt("management_tls_key", Kind::Path, "", "The certificate's key (PEM); nobody else may read it."),
+    opt(
+        "ready_requires",
+        Kind::Word(&["all", "metadata"]),
+        "all",
+        "Which databases must answer for the server to be ready: all that are open, or the metadata database only.",
+    )
+    .live(),
     opt("service_name", Kind::Service, "rowhouse", "What management calls the service."),
     opt(
         "drain_timeout",

@@ -73,7 +73,7 @@ impl Operator for Attendant {
         // It is asked only once the ports are bound and the configured databases open.
         let latches =
             [("listening", true), ("databases_open", true), ("not_draining", !self.drain.is_draining())];
-        Readiness { latches: latches.into() }
+        Readiness { latches: latches.into(), takes_all: self.in_force.config().ready_takes_all }
     }
 }
 

@@ -18,9 +18,25 @@ pub struct Health {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Ready {
     /// What it takes to be ready, and whether it is so.
-    pub checks: BTreeMap<String, bool>,
-    /// `ready` or `not ready`.
+    pub checks: ReadyChecks,
+    /// `ready` or `not_ready`.
     pub status: String,
+}
+
+/// What it takes to be ready.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ReadyChecks {
+    /// Whether each database answers: `metadata`, and `results_NAME` for each that is open; of more than
+    /// 1,000, those that do not come first.
+    pub databases: BTreeMap<String, bool>,
+    /// Whether the metadata database does.
+    pub metadata_db: bool,
+    /// The same without it.
+    pub org_databases: BTreeMap<String, bool>,
+    /// What it takes of the server itself: `listening`, `databases_open`, `not_draining`, `serving`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<BTreeMap<String, bool>>,
 }
 
 /// `GET /stats`: how many clients there are, and for how many more there is room.

@@ -8,16 +8,21 @@ mod clients;
 mod databases;
 mod limit;
 mod operate;
+mod organizations;
 mod percentage;
 mod record;
 mod request;
 
 pub use access::{CreateToken, CreateUser, Token, TokenCreated, Tokens, User, Users};
-pub use answer::{Done, Failed, Health, Ready, Stats, StatsDetail};
+pub use answer::{Done, Failed, Health, Ready, ReadyChecks, Stats, StatsDetail};
 pub use clients::{Client, Clients};
 pub use databases::{Backup, Confirmation, CreateDatabase, Database, DatabaseDetail, Databases, Limits};
 pub use limit::{DecreaseRefused, Decreased, Increased, LimitSet, LimitStatus};
 pub use operate::{Config, ConfigChanged, ConfigEntry, LogLevel};
+pub use organizations::{
+    ChangeSetting, CreateMember, CreateOrganization, Identities, Identity, Member, Members, Organization,
+    OrganizationDetail, Organizations, Setting, Settings, Suspension,
+};
 pub use percentage::Percentage;
 pub use record::{Audit, AuditEntry, History, LimitChange};
 pub use request::{Amount, Malformed, NewLimit};

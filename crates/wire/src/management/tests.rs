@@ -245,7 +245,13 @@ fn the_keys_of_every_reply_stand_in_the_order_of_the_alphabet() {
     let backup = Backup { backup: String::new(), bytes: 0, message: String::new(), status: String::new() };
     let replies = [
         text(&stats),
-        text(&Ready { checks: [("open".to_owned(), true)].into(), status: String::new() }),
+        text(&Ready {
+            checks: ReadyChecks {
+                server: Some([("open".to_owned(), true)].into()),
+                ..ReadyChecks::default()
+            },
+            status: String::new(),
+        }),
         text(&Done::new("")),
         text(&Clients { active_connections: 1, connections: vec![client], next: None }),
         text(&History { changes: vec![change], next: None }),

@@ -1,4 +1,4 @@
-//! Databases that are not to be served: suspended here, or by another process.
+//! Organizations: entered with their databases, suspended and reinstated, here or by another process.
 use super::error::AdminError;
 use super::verbs::{LETTING_GO, Removal, none_left};
 use crate::gateway::{Gateway, Shared};
@@ -11,6 +11,30 @@ use std::time::{Duration, SystemTime};
 const OVERLAP: Duration = Duration::from_secs(60);
 
 impl Gateway {
+    /// Enters an organization, and makes its database unless there is one.
+    ///
+    /// # Errors
+    ///
+    /// When there is such an organization already, or its database cannot be made.
+    pub async fn create_organization(
+        &self,
+        name: &DatabaseName,
+        title: &str,
+        cause: &Cause,
+    ) -> Result<(), AdminError> {
+        let metadata = self.kept()?;
+        if metadata.organization(name).await.is_ok() && metadata.find(name).await?.is_some() {
+            return Err(AdminError::Exists);
+        }
+        match self.create(name, cause).await {
+            // Somebody has asked for it before it was entered.
+            Ok(()) | Err(AdminError::Exists) => {}
+            Err(error) => return Err(error),
+        }
+        self.shared.places.list(name).await?;
+        Ok(metadata.set_organization(name, title, cause).await?)
+    }
+
     /// Suspends a database: nobody is served from it until it is reinstated, by any process. Who is at work
     /// there may end first, as when it is dropped.
     ///
