@@ -39,6 +39,7 @@ mod manager;
 mod manager_answers;
 mod metadata;
 mod notify;
+mod organizations;
 mod packaging;
 mod permits;
 mod postgres;

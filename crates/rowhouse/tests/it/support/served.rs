@@ -62,7 +62,11 @@ impl Served {
     }
 
     pub(crate) async fn send(&self, request: Vec<u8>) -> Answer {
-        let address = self.address;
+        self.send_to(self.address, request).await
+    }
+
+    /// The same to another port of the server's.
+    pub(crate) async fn send_to(&self, address: SocketAddr, request: Vec<u8>) -> Answer {
         tokio::task::spawn_blocking(move || ask(address, &request)).await.expect("it does not panic")
     }
 }
