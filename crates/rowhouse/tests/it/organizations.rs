@@ -67,7 +67,12 @@ async fn ready_tells_of_each_open_organization_whether_it_answers() {
     let Some(cluster) = Cluster::find() else { return };
     let mut way = Way::open(&cluster).await;
     let template = cluster.template_by(&way);
-    let options = [("results_db_template", &*template), ("postgres_spares", "0"), ("management_port", "0")];
+    let options = [
+        ("results_db_template", &*template),
+        ("postgres_spares", "0"),
+        ("management", "true"),
+        ("management_port", "0"),
+    ];
     let strict = serve(&options).await;
     let lenient = serve(&[&options[..], &[("ready_requires", "metadata")]].concat()).await;
     let target = Target::Named("acme".parse().expect("a name"));
