@@ -19,6 +19,7 @@ mod db;
 mod db_served;
 mod documentation;
 mod encryption;
+mod failover;
 mod faults;
 mod files;
 mod hostile_files;

@@ -304,6 +304,47 @@ async fn two_servers_share_organizations_by_the_metadata_database() {
     cluster.done();
 }
 
+/// What a process that was killed has left: a row, with or without what it was made for.
+#[tokio::test]
+async fn what_a_killed_process_has_begun_is_finished_by_who_asks_next() {
+    let Some(cluster) = Cluster::find() else { return };
+    let (metadata, template) = (cluster.metadata(), cluster.template());
+    let options =
+        [("database_url", &*metadata), ("results_db_template", &*template), ("postgres_spares", "0")];
+    let server = serve(&options).await;
+    let gateway = server.running.gateway().clone();
+    let catalog = gateway.metadata().unwrap().clone();
+    let (acme, target) = (name("acme"), Target::Named(name("acme")));
+    let place = Whereabouts {
+        engine: "postgres".to_owned(),
+        server: "main".to_owned(),
+        physical: cluster.physical("acme"),
+    };
+    // Killed after it had claimed the name.
+    catalog.claim(&acme, &place).await.unwrap();
+    assert_eq!(code_of(&gateway, &target).await, None);
+    assert_eq!(catalog.find(&acme).await.unwrap().unwrap().state, State::Active);
+    // Killed after the database was made.
+    gateway.evict(&target, &cause()).await.unwrap();
+    set_state(&cluster, &metadata, "creating");
+    assert_eq!(code_of(&gateway, &target).await, None);
+    assert_eq!(catalog.find(&acme).await.unwrap().unwrap().state, State::Active);
+    // Killed while it was dropped: nobody is served, and dropping it again goes on.
+    gateway.evict(&target, &cause()).await.unwrap();
+    set_state(&cluster, &metadata, "dropping");
+    assert_eq!(code_of(&gateway, &target).await, Some(ErrorCode::DatabaseUnavailable));
+    gateway.drop_database(&acme, Removal::default(), &cause()).await.unwrap();
+    assert_eq!((catalog.find(&acme).await.unwrap(), cluster.databases()), (None, Vec::new()));
+    server.running.shut_down().await.unwrap();
+    cluster.done();
+}
+
+/// Writes a state into the row of `acme`, as another process leaves it.
+fn set_state(cluster: &Cluster, metadata: &str, state: &str) {
+    let sql = format!("UPDATE rowhouse.databases SET state = '{state}' WHERE name = 'acme'");
+    cluster.psql_in(metadata, &sql);
+}
+
 fn options() -> rowhouse_engine::Options {
     rowhouse_engine::Options {
         deadline: None,

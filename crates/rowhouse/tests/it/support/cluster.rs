@@ -75,8 +75,13 @@ impl Cluster {
 
     /// What a query yields as the superuser, unaligned.
     pub(crate) fn psql(&self, sql: &str) -> String {
+        self.psql_in(&self.url, sql)
+    }
+
+    /// The same in the database of a DSN.
+    pub(crate) fn psql_in(&self, dsn: &str, sql: &str) -> String {
         let output = Command::new("psql")
-            .args(["--no-psqlrc", "-At", "--set=ON_ERROR_STOP=1", "--command", sql, &self.url])
+            .args(["--no-psqlrc", "-At", "--set=ON_ERROR_STOP=1", "--command", sql, dsn])
             .output()
             .expect("psql is installed with the server");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8").trim().to_owned();
