@@ -110,7 +110,7 @@ async fn fill(
     course: &Course,
 ) -> Result<(), EngineError> {
     provision::make(admin, unready, (inner, Origin::Nothing)).await?;
-    let sql = provision::stand_in(inner, admin, unready, &place.name).await?;
+    let sql = provision::stand_in(inner, admin, (unready, &place.name)).await?;
     admin.run(&sql).await?;
     let mut own = place.server.admins.beside(unready).await?;
     provision::furnish(inner, &mut own).await?;
@@ -145,7 +145,7 @@ async fn take_place(
     let sql = "SELECT oid FROM pg_catalog.pg_database WHERE datname = $1";
     let former = admin.value(sql, &[to]).await?;
     let gone = former.map(|oid| inner.names().own(&format!("dropped~{oid}")));
-    let has_role = provision::has_role(admin, to).await?;
+    let has_role = provision::has_role(inner, admin, to).await?;
     let away = gone.as_ref().map(|gone| format!("{}; ", provision::retirement(has_role, to, gone)));
     let told = inner.names().logical(to).map(|name| literal(&format!("{COMMENT}{name}")));
     let (comment, away) = (told.unwrap_or_else(|| "NULL".to_owned()), away.unwrap_or_default());

@@ -149,6 +149,7 @@ impl PostgresEngine {
     pub async fn shut_down(&self) {
         self.inner.tracker.close();
         self.inner.tracker.wait().await;
+        self.inner.servers.iter().for_each(|server| server.admins.close());
     }
 
     fn find(&self, at: &Location) -> Result<Place, EngineError> {
@@ -244,7 +245,7 @@ impl Engine for PostgresEngine {
     /// What killed processes have left, and databases that were renamed to be dropped, in the background and
     /// once a minute on each server. With none to be left, nothing: it is nobody's in particular.
     fn clear_leftovers(&self, age: Duration) -> BoxFuture<'_, ()> {
-        let servers = self.inner.servers.iter();
+        let servers = self.inner.servers.iter().inspect(|server| server.admins.trim());
         for server in servers.filter(|server| !age.is_zero() && server.chores.is_due()) {
             let (inner, server) = (self.inner.clone(), server.clone());
             self.inner.tracker.spawn(async move {

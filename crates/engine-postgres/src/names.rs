@@ -119,6 +119,14 @@ pub(crate) fn lock_key(name: &str) -> String {
     key.to_string()
 }
 
+/// The same in SQL, of the name that this column holds.
+pub(crate) fn lock_key_sql(column: &str) -> String {
+    format!(
+        "('x' || pg_catalog.substr(pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(\
+         'rowhouse lock ' || {column}, 'UTF8')), 'hex'), 1, 16))::bit(64)::bigint"
+    )
+}
+
 /// Letters and digits that are another's only by chance.
 fn tail(name: &str) -> String {
     const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";

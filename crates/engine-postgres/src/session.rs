@@ -276,7 +276,6 @@ impl Session {
         if self.is_broken {
             return Err(EngineError::Lost);
         }
-        self.canceller.settled().await;
         let mut clock =
             Clock { deadline: None, stopped: Some((EngineError::Cancelled, Instant::now() + GRACE)) };
         if !self.is_home() {
@@ -287,6 +286,9 @@ impl Session {
             self.flush().await?;
             let _of_no_interest = self.settle(&mut clock).await?;
         }
+        // What has ended is cancelled no more, and what follows is not.
+        self.canceller.over();
+        self.canceller.settled().await;
         if std::mem::take(&mut self.own_transaction) && self.status != Status::Idle {
             self.own_transaction = true;
             self.simple("ROLLBACK", &mut clock).await?;
@@ -383,36 +385,56 @@ impl Session {
     /// The rows that a statement of ours yields for these arguments, as text.
     pub(crate) async fn fetch(
         &mut self,
-        (sql, arguments): (&str, &[&str]),
+        query: (&str, &[&str]),
         clock: &mut Clock,
     ) -> Result<Vec<Vec<Option<String>>>, EngineError> {
+        Ok(self.fetch_all(&[query], clock).await?.pop().unwrap_or_default())
+    }
+
+    /// The rows that each of these statements yields, which are sent at once: one transaction, in which each
+    /// sees what was committed before it began.
+    pub(crate) async fn fetch_all(
+        &mut self,
+        queries: &[(&str, &[&str])],
+        clock: &mut Clock,
+    ) -> Result<Vec<Vec<Vec<Option<String>>>>, EngineError> {
         self.intent = Intent::default();
-        let out = self.link.out();
-        let as_text = [0_i16; 0];
-        let write = |argument: &&str, out: &mut bytes::BytesMut| {
-            out.extend_from_slice(argument.as_bytes());
-            Ok(IsNull::No)
-        };
-        let written = frontend::parse("", sql, [], out)
-            .and_then(|()| {
-                let bound = frontend::bind("", "", as_text, arguments, write, as_text, out);
-                bound.map_err(|_unwritable| io::Error::other("arguments that cannot be written"))
-            })
-            .and_then(|()| frontend::execute("", 0, out));
-        written.map_err(|error| self.give_up(&error))?;
+        for (sql, arguments) in queries {
+            write_query((sql, arguments), self.link.out()).map_err(|error| self.give_up(&error))?;
+        }
         self.sync();
         self.flush().await?;
-        let (mut rows, mut failure) = (Vec::new(), None);
+        let (mut results, mut rows, mut failure) = (Vec::new(), Vec::new(), None);
         while self.awaited != 0 {
             match self.receive(clock).await? {
                 Some(Message::DataRow(row)) => rows.push(texts(&row).map_err(|error| self.give_up(&error))?),
+                Some(Message::CommandComplete(_)) => results.push(std::mem::take(&mut rows)),
                 Some(Message::ErrorResponse(body)) => {
                     failure = Some(Failure::read(&body).map_err(|error| self.give_up(&error))?);
                 }
                 _ => {}
             }
         }
-        failure.map_or(Ok(rows), |failure| Err(failure.into_error()))
+        failure.map_or(Ok(results), |failure| Err(failure.into_error()))
+    }
+}
+
+/// Writes a statement with its arguments, without asking for an answer.
+fn write_query((sql, arguments): (&str, &[&str]), out: &mut bytes::BytesMut) -> io::Result<()> {
+    let as_text = [0_i16; 0];
+    let write = |argument: &&str, out: &mut bytes::BytesMut| {
+        out.extend_from_slice(argument.as_bytes());
+        Ok(IsNull::No)
+    };
+    frontend::parse("", sql, [], out)?;
+    let bound = frontend::bind("", "", as_text, arguments, write, as_text, out);
+    bound.map_err(|_unwritable| io::Error::other("arguments that cannot be written"))?;
+    frontend::execute("", 0, out)
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.canceller.over();
     }
 }
 

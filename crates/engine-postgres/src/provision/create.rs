@@ -1,8 +1,9 @@
 //! A database comes into being: a spare that gets its name, or one that is made for it.
-use super::{Step, lock, reach, role};
+use super::role::{self, STANDING, Standing};
+use super::{Step, lock, reach};
 use crate::admin::{Admin, is};
 use crate::engine::Inner;
-use crate::names::{MAX_NAME, identifier};
+use crate::names::{MAX_NAME, identifier, lock_key, lock_key_sql};
 use crate::server::{Place, Server};
 use rowhouse_engine::EngineError;
 use std::sync::Arc;
@@ -35,18 +36,35 @@ pub(crate) async fn create(inner: &Arc<Inner>, place: &Place) -> Result<(), Engi
     }
     super::ready(inner, server).await?;
     let mut admin = server.admins.connect().await?;
-    lock(&mut admin, name).await?;
+    let mut found = look(inner, &mut admin, name).await?;
     reach(inner, Step::Locked, name)?;
-    if exists(&mut admin, name).await? {
-        super::unfence(&mut admin, name).await?;
+    if let Some(lets_in) = found.lets_in {
+        if !lets_in {
+            super::unfence(&mut admin, name).await?;
+        }
+        admin.end().await;
         return Err(EngineError::AlreadyExists);
     }
-    if !take_spare(inner, &mut admin, name).await? {
+    while let Some(spare) = found.spare.take() {
+        reach(inner, Step::Chosen, name)?;
+        match adopt(inner, &mut admin, (&spare, name), found.role).await {
+            // Somebody has taken it between.
+            Err(error) if is(&error, "3D000") => {
+                super::unlock(&mut admin, &spare).await?;
+                found = look(inner, &mut admin, name).await?;
+            }
+            adopted => {
+                adopted?;
+                found.is_made = true;
+            }
+        }
+    }
+    if !found.is_made {
         let unready = inner.names().unready(name);
         lock(&mut admin, &unready).await?;
         make(&mut admin, &unready, (inner, Origin::Template)).await?;
         reach(inner, Step::Created, name)?;
-        adopt(inner, &mut admin, (&unready, name)).await?;
+        adopt(inner, &mut admin, (&unready, name), found.role).await?;
     }
     reach(inner, Step::Named, name)?;
     admin.end().await;
@@ -67,6 +85,44 @@ async fn own(server: &Server, name: &str) -> Result<(), EngineError> {
         Err(error) if is(&error, "42P04") || is(&error, "23505") => Err(EngineError::AlreadyExists),
         made => made,
     }
+}
+
+/// What there is when somebody begins to make a database.
+struct Found {
+    /// Whether the database of this name lets anybody in, if there is one.
+    lets_in: Option<bool>,
+    /// The role of this name.
+    role: Standing,
+    /// A spare that nobody else is at, locked.
+    spare: Option<String>,
+    /// It became the database.
+    is_made: bool,
+}
+
+/// Waits for the lock of a name, and looks what there is, in one go.
+async fn look(inner: &Inner, admin: &mut Admin<'_>, name: &str) -> Result<Found, EngineError> {
+    // A spare is locked only if it is needed, and only the first that nobody else has locked.
+    let sql = format!(
+        "SELECT (SELECT datallowconn FROM pg_catalog.pg_database WHERE datname = $1), ({STANDING}), \
+         CASE WHEN NOT EXISTS (SELECT 1 FROM pg_catalog.pg_database WHERE datname = $1) THEN \
+         (SELECT spare FROM (SELECT s.datname AS spare FROM pg_catalog.pg_database s, pg_catalog.pg_database t \
+         WHERE t.datname = $3 AND pg_catalog.starts_with(s.datname, $4 || t.oid || '~') ORDER BY s.oid OFFSET 0) s \
+         WHERE pg_catalog.pg_try_advisory_lock({}) LIMIT 1) END",
+        lock_key_sql("spare")
+    );
+    let (template, spare) = (inner.names().own("template"), inner.names().own("spare~"));
+    let lock = "SELECT pg_catalog.pg_advisory_lock($1::bigint)";
+    let looked = admin
+        .locks()
+        .all(&[(lock, &[&lock_key(name)]), (&sql, &[name, &role::members(inner), &template, &spare])])
+        .await;
+    let rows = match looked {
+        Err(error) if is(&error, "55P03") => return Err(super::busy()),
+        looked => looked?.pop().and_then(|mut rows| rows.pop()).unwrap_or_default(),
+    };
+    let [lets_in, role, spare] = <[_; 3]>::try_from(rows).map_err(|_odd| EngineError::Lost)?;
+    let lets_in = lets_in.map(|text| text == "t");
+    Ok(Found { lets_in, role: Standing::read(role.as_deref()), spare, is_made: false })
 }
 
 async fn refill(inner: &Arc<Inner>, server: &Arc<Server>) {
@@ -110,25 +166,12 @@ pub(crate) async fn adopt(
     inner: &Inner,
     admin: &mut Admin<'_>,
     (from, to): (&str, &str),
+    standing: Standing,
 ) -> Result<(), EngineError> {
-    let sql = role::name(inner, admin, from, to).await?;
+    let sql = role::name(inner, (from, to), standing)?;
     match admin.run(&sql).await {
         // Somebody who holds no lock was faster: a restore by hand, another program.
         Err(error) if is(&error, "42P04") || is(&error, "23505") => Err(EngineError::AlreadyExists),
         named => named,
     }
-}
-
-/// Gives a spare the name, if there is one.
-async fn take_spare(inner: &Inner, admin: &mut Admin<'_>, name: &str) -> Result<bool, EngineError> {
-    while let Some(spare) = super::spares::choose(inner, admin).await? {
-        reach(inner, Step::Chosen, name)?;
-        match adopt(inner, admin, (&spare, name)).await {
-            // Somebody has taken it between.
-            Err(error) if is(&error, "3D000") => {}
-            taken => return taken.map(|()| true),
-        }
-        super::unlock(admin, &spare).await?;
-    }
-    Ok(false)
 }

@@ -70,7 +70,8 @@ pub(crate) fn reach(inner: &crate::engine::Inner, step: Step, name: &str) -> Res
 
 /// Waits for the lock of a name, and holds it as long as the connection lives.
 pub(crate) async fn lock(admin: &mut Admin<'_>, name: &str) -> Result<(), EngineError> {
-    let locked = admin.rows("SELECT pg_catalog.pg_advisory_lock($1::bigint)", &[&lock_key(name)]).await;
+    let locked =
+        admin.locks().rows("SELECT pg_catalog.pg_advisory_lock($1::bigint)", &[&lock_key(name)]).await;
     match locked {
         Err(error) if is(&error, "55P03") => Err(busy()),
         locked => locked.map(drop),
@@ -80,7 +81,7 @@ pub(crate) async fn lock(admin: &mut Admin<'_>, name: &str) -> Result<(), Engine
 /// Takes the lock of a name if nobody holds it.
 pub(crate) async fn try_lock(admin: &mut Admin<'_>, name: &str) -> Result<bool, EngineError> {
     let sql = "SELECT pg_catalog.pg_try_advisory_lock($1::bigint)";
-    Ok(admin.value(sql, &[&lock_key(name)]).await?.as_deref() == Some("t"))
+    Ok(admin.locks().value(sql, &[&lock_key(name)]).await?.as_deref() == Some("t"))
 }
 
 /// Gives the lock of a name back.

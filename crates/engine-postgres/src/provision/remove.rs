@@ -1,4 +1,5 @@
 //! Databases go: renamed at once, dropped later; and what killed processes have left goes with them.
+use super::role::{Standing, standing};
 use super::template::evict;
 use super::{Step, lock, reach, try_lock, unlock};
 use crate::admin::{Admin, is};
@@ -51,13 +52,14 @@ pub(crate) async fn retire(
     admin.run(&format!("ALTER DATABASE {database} ALLOW_CONNECTIONS false")).await?;
     reach(inner, Step::Fenced, name)?;
     evict(admin, name).await?;
-    let has_role = has_role(admin, name).await?;
+    let has_role = has_role(inner, admin, name).await?;
     admin.run(&retirement(has_role, name, &gone)).await?;
     Ok(Some(gone))
 }
 
-pub(crate) async fn has_role(admin: &mut Admin<'_>, name: &str) -> Result<bool, EngineError> {
-    admin.is("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = $1", &[name]).await
+/// Whether there is a tenant's role of this name.
+pub(crate) async fn has_role(inner: &Inner, admin: &mut Admin<'_>, name: &str) -> Result<bool, EngineError> {
+    Ok(standing(inner, admin, name).await? == Standing::Ours)
 }
 
 /// SQL that renames a database, and its role if it has one.

@@ -10,10 +10,58 @@ pub(crate) fn members(inner: &Inner) -> String {
     inner.names().own("tenants")
 }
 
-/// SQL that makes the role of a database, or makes an existing one what it should be.
-async fn role(inner: &Inner, admin: &mut Admin<'_>, role: &str, of: &str) -> Result<String, EngineError> {
-    let exists = admin.is("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = $1", &[role]).await?;
-    let verb = if exists { "ALTER" } else { "CREATE" };
+/// What there is that is called as the role of a database is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Nothing.
+    Absent,
+    /// A role of a tenant's.
+    Ours,
+    /// A role of somebody else's, which nobody gets by choosing a name.
+    Strange,
+}
+
+/// Tells the standing of the role `$1`, where `$2` is whom tenants' roles are members of; no row if there is none.
+pub(super) const STANDING: &str = "SELECT CASE WHEN r.rolsuper OR r.rolcreatedb OR r.rolcreaterole OR r.rolreplication \
+     OR r.rolbypassrls OR r.rolname = CURRENT_USER OR NOT EXISTS (SELECT 1 FROM pg_catalog.pg_auth_members m, \
+     pg_catalog.pg_roles g WHERE m.member = r.oid AND m.roleid = g.oid AND g.rolname = $2) \
+     THEN 'strange' ELSE 'ours' END FROM pg_catalog.pg_roles r WHERE r.rolname = $1";
+
+// === impl Standing ===
+
+impl Standing {
+    /// What a server has answered.
+    pub(super) fn read(text: Option<&str>) -> Self {
+        match text {
+            None => Self::Absent,
+            Some("ours") => Self::Ours,
+            Some(_) => Self::Strange,
+        }
+    }
+}
+
+/// What there is of this name.
+pub(crate) async fn standing(
+    inner: &Inner,
+    admin: &mut Admin<'_>,
+    name: &str,
+) -> Result<Standing, EngineError> {
+    Ok(Standing::read(admin.value(STANDING, &[name, &members(inner)]).await?.as_deref()))
+}
+
+/// SQL that makes the role of a database, or makes an existing one of a tenant's what it should be.
+fn role(inner: &Inner, role: &str, of: &str, standing: Standing) -> Result<String, EngineError> {
+    let verb = match standing {
+        Standing::Absent => "CREATE",
+        Standing::Ours => "ALTER",
+        Standing::Strange => {
+            tracing::warn!(
+                role,
+                "a role of this name is no tenant's, so there can be no database of its name"
+            );
+            return Err(EngineError::NotADatabase);
+        }
+    };
     let limit = inner.config.role_connections.map_or(-1, |limit| i64::from(limit.get()));
     let (members, role) = (identifier(&members(inner)), identifier(role));
     let verifier = literal(&verifier(&inner.config.secret, of));
@@ -32,13 +80,12 @@ fn grants(database: &str, role: &str) -> String {
 }
 
 /// SQL that makes a database of another name the one of this name, with its role, and lets it in.
-pub(crate) async fn name(
+pub(crate) fn name(
     inner: &Inner,
-    admin: &mut Admin<'_>,
-    from: &str,
-    to: &str,
+    (from, to): (&str, &str),
+    standing: Standing,
 ) -> Result<String, EngineError> {
-    let role = role(inner, admin, to, to).await?;
+    let role = role(inner, to, to, standing)?;
     let grants = grants(from, to);
     let told = inner.names().logical(to).map(|name| format!("{COMMENT}{name}"));
     let comment = told.map_or("NULL".to_owned(), |told| literal(&told));
@@ -54,10 +101,9 @@ pub(crate) async fn name(
 pub(crate) async fn stand_in(
     inner: &Inner,
     admin: &mut Admin<'_>,
-    database: &str,
-    of: &str,
+    (database, of): (&str, &str),
 ) -> Result<String, EngineError> {
-    let role = role(inner, admin, database, of).await?;
+    let role = role(inner, database, of, standing(inner, admin, database).await?)?;
     let grants = grants(database, database);
     Ok(format!("{role}; {grants}; ALTER DATABASE {} ALLOW_CONNECTIONS true", identifier(database)))
 }
@@ -69,6 +115,6 @@ pub(crate) async fn renew(inner: &Inner, admin: &mut Admin<'_>, name: &str) -> R
         return Err(EngineError::NoSuchDatabase);
     }
     super::ready_group(inner, admin).await?;
-    let role = role(inner, admin, name, name).await?;
+    let role = role(inner, name, name, standing(inner, admin, name).await?)?;
     admin.run(&format!("{role}; {}", grants(name, name))).await
 }

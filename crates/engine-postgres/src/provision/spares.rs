@@ -8,16 +8,6 @@ use crate::names::identifier;
 use crate::server::Server;
 use rowhouse_engine::EngineError;
 
-/// Chooses a spare and takes its lock.
-pub(crate) async fn choose(inner: &Inner, admin: &mut Admin<'_>) -> Result<Option<String>, EngineError> {
-    for spare in ready(inner, admin).await? {
-        if try_lock(admin, &spare).await? {
-            return Ok(Some(spare));
-        }
-    }
-    Ok(None)
-}
-
 /// The spares that were made from the template as it is.
 async fn ready(inner: &Inner, admin: &mut Admin<'_>) -> Result<Vec<String>, EngineError> {
     let sql = "SELECT s.datname FROM pg_catalog.pg_database s, pg_catalog.pg_database t \

@@ -1,7 +1,7 @@
 //! The template: what all databases are made from. It lets nobody in, because a template that is used by
 //! anybody cannot be copied.
 use super::create::exists;
-use super::remove::{has_role, retirement};
+use super::remove::retirement;
 use super::role::members;
 use super::{Origin, Step, give_up, lock, make, reach, spares};
 use crate::admin::{Admin, is};
@@ -112,12 +112,16 @@ pub(crate) async fn evict(admin: &mut Admin<'_>, name: &str) -> Result<(), Engin
                WHERE datname = $1 AND pid <> pg_catalog.pg_backend_pid()";
     match admin.rows(sql, &[name]).await {
         // Who is no superuser ends sessions of roles that it is a member of.
-        Err(error) if is(&error, "42501") && has_role(admin, name).await? => {
+        Err(error) if is(&error, "42501") && is_role(admin, name).await? => {
             admin.run(&format!("GRANT {} TO CURRENT_USER", identifier(name))).await?;
             admin.rows(sql, &[name]).await.map(drop)
         }
         evicted => evicted.map(drop),
     }
+}
+
+async fn is_role(admin: &mut Admin<'_>, name: &str) -> Result<bool, EngineError> {
+    admin.is("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = $1", &[name]).await
 }
 
 async fn fill(inner: &Inner, server: &Server, name: &str, scripts: &[&str]) -> Result<(), EngineError> {

@@ -112,31 +112,65 @@ async fn what_the_template_holds_every_new_database_has() {
 }
 
 #[tokio::test]
-async fn no_administrative_connection_stays() {
+async fn few_administrative_connections_stay_and_none_in_the_end() {
     needs_postgres!();
+    let application = format!("admin of {}", std::process::id());
     let cluster = Cluster::with(|config| {
-        config.servers[0].admin.application_name = format!("admin of {}", std::process::id());
+        config.servers[0].admin.application_name = application.clone();
+        config.spares = 1;
     });
+    cluster.engine.prepare().await.expect("prepares");
     for n in 0..5 {
         cluster.engine.create(&cluster.at(&format!("t{n}"))).await.expect("creates");
         let again = cluster.engine.create(&cluster.at(&format!("t{n}"))).await;
         assert!(matches!(again, Err(EngineError::AlreadyExists)), "{again:?}");
     }
-    let sql = format!(
-        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'admin of {}'",
-        std::process::id()
-    );
+    let all = format!("FROM pg_stat_activity WHERE application_name = '{application}'");
+    let few = cluster.psql(&format!("SELECT count(*) <= 4 {all}"));
+    assert_eq!(few, "t", "no more than may be lent");
+    // Who is ended by the server meanwhile is not lent again.
+    cluster.psql(&format!("SELECT pg_terminate_backend(pid, 5000) {all}"));
+    cluster.engine.create(&cluster.at("later")).await.expect("creates");
+    cluster.engine.shut_down().await;
     // They end by themselves; the server needs a moment to notice.
-    let mut left = cluster.psql(&sql);
+    let count = format!("SELECT count(*) {all}");
+    let mut left = cluster.psql(&count);
     for _ in 0..200 {
         if left == "0" {
             break;
         }
         tokio::task::yield_now().await;
-        left = cluster.psql(&sql);
+        left = cluster.psql(&count);
     }
     assert_eq!(left, "0");
     cluster.done().await;
+}
+
+/// Whoever chooses a name chooses a role, and there are others on the server.
+#[tokio::test]
+async fn no_name_leads_to_a_role_that_is_no_tenants() {
+    needs_postgres!();
+    for (spares, attributes) in [(0, "SUPERUSER"), (1, "CREATEDB"), (1, "NOLOGIN")] {
+        let cluster = Cluster::with(|config| config.spares = spares);
+        cluster.engine.prepare().await.expect("prepares");
+        let role = cluster.physical("boss");
+        cluster.psql(&format!("CREATE ROLE \"{role}\" {attributes} PASSWORD NULL"));
+        let told =
+            "SELECT rolsuper, rolcreatedb, rolcanlogin, rolpassword IS NULL FROM pg_authid WHERE rolname";
+        let told = format!("{told} = '{role}'");
+        let before = cluster.psql(&told);
+        let refused = cluster.engine.create(&cluster.at("boss")).await;
+        assert!(matches!(refused, Err(EngineError::NotADatabase)), "{attributes}: {refused:?}");
+        assert_eq!(cluster.engine.probe(&cluster.at("boss")).await.expect("probes"), Presence::Absent);
+        // A database that somebody else has made of this name is not served as that role either.
+        cluster.psql(&format!("CREATE DATABASE \"{role}\""));
+        let database = cluster.engine.open(&cluster.at("boss")).await.expect("it is there");
+        let refused = database.connect().await.expect_err("its role is another's");
+        assert!(matches!(refused, EngineError::NotADatabase), "{attributes}: {refused:?}");
+        cluster.engine.destroy(&cluster.at("boss")).await.expect("destroys");
+        assert_eq!(cluster.psql(&told), before, "{attributes}");
+        cluster.done().await;
+    }
 }
 
 #[tokio::test]

@@ -34,8 +34,15 @@ impl Steps for StopAt {
     }
 }
 
+/// Waits until the server has noticed that nobody is connected any more who calls itself so.
+fn forgotten(cluster: &Cluster) {
+    let left =
+        format!("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'doomed {}'", cluster.prefix);
+    while cluster.psql(&left) != "0" {}
+}
+
 /// How a step is not got over.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Process,
     Connection,
@@ -100,6 +107,8 @@ async fn what_a_killed_creation_has_left_is_cleared() {
     cluster.engine.prepare().await.expect("prepares");
     let (engine, _stop) = doomed(&cluster, (Step::Created, Fate::Process), 0);
     engine.create(&cluster.at("tenant")).await.expect_err("killed");
+    drop(engine);
+    forgotten(&cluster);
     assert!(cluster.names().iter().any(|name| name.contains("~new~")), "{:?}", cluster.names());
     // Nobody else takes it for a database.
     assert!(cluster.engine.list().await.expect("lists").is_empty());
@@ -120,6 +129,10 @@ async fn a_removal_that_is_killed_at_any_step_is_done_or_never_was() {
             let (engine, stop) = doomed(&cluster, (step, fate), 0);
             let first = engine.destroy(&at).await;
             assert!(stop.is_done.load(Ordering::SeqCst), "{told}: the step was not reached");
+            drop(engine);
+            if fate == Fate::Process {
+                forgotten(&cluster);
+            }
             cluster.engine.prepare().await.expect("recovers");
             let presence = cluster.engine.probe(&at).await.expect("probes");
             let is_gone = first.is_ok() || step == Step::Renamed;
