@@ -28,6 +28,8 @@ mod on_demand;
 #[cfg(feature = "bench")]
 mod opening;
 #[cfg(feature = "bench")]
+mod organizations;
+#[cfg(feature = "bench")]
 mod paste;
 #[cfg(feature = "bench")]
 mod peer;
@@ -89,6 +91,8 @@ enum Name {
     Isolation,
     /// Hrana over HTTP and WebSocket: reads, durable inserts, a thousand databases in rotation.
     Hrana,
+    /// New organizations on PostgreSQL, from a spare and by hand.
+    Organizations,
 }
 
 /// Runs the comparison.
@@ -123,6 +127,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Name::Hrana => {
             let results = runtime.block_on(hrana::run(args.rounds, args.only))?;
             let targets = hrana::targets(&results);
+            (results, targets)
+        }
+        Name::Organizations => {
+            let results = runtime.block_on(organizations::run(args.rounds))?;
+            let targets = organizations::targets(&results);
             (results, targets)
         }
         Name::Limits => {
@@ -207,6 +216,7 @@ impl Name {
             Self::Limits => "limits",
             Self::Isolation => "isolation",
             Self::Hrana => "hrana",
+            Self::Organizations => "organizations",
         }
     }
 
@@ -215,7 +225,7 @@ impl Name {
         match self {
             Self::OnDemand => Part::ON_DEMAND,
             Self::Hrana => Part::HRANA,
-            Self::Foundation | Self::Limits | Self::Isolation => &[],
+            Self::Foundation | Self::Limits | Self::Isolation | Self::Organizations => &[],
         }
     }
 }

@@ -93,6 +93,26 @@ impl Cluster {
     ///
     /// When PostgreSQL is not installed, or does not start.
     pub(crate) fn start() -> Result<Self> {
+        Self::start_with(&[])
+    }
+
+    /// As [`Cluster::start`], but it waits for the disk: what is measured on it is what it costs.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Cluster::start`].
+    #[cfg_attr(not(feature = "bench"), expect(dead_code, reason = "only benches measure"))]
+    pub(crate) fn durable() -> Result<Self> {
+        Self::start_with(&["fsync=on", "full_page_writes=on"])
+    }
+
+    /// Where it is, as a superuser.
+    #[cfg_attr(not(feature = "bench"), expect(dead_code, reason = "only benches ask for it alone"))]
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    fn start_with(more: &[&str]) -> Result<Self> {
         let bin = programs()?;
         let owner = Owner::find()?;
         let home = home(owner)?;
@@ -112,7 +132,7 @@ impl Cluster {
             "postgresql://{SUPERUSER}:{password}@127.0.0.1:{port}/postgres?sslrootcert={certificate}"
         );
         let cluster = Self { owner, bin, home, sockets, url, _lock: lock };
-        cluster.launch(port)?;
+        cluster.launch(port, more)?;
         Ok(cluster)
     }
 
@@ -121,12 +141,13 @@ impl Cluster {
         (VARIABLE, &self.url)
     }
 
-    fn launch(&self, port: u16) -> Result<()> {
+    /// Starts it, with settings over those of every cluster.
+    fn launch(&self, port: u16, more: &[&str]) -> Result<()> {
         // One that a killed run has left, if any.
         run::succeeds(&mut self.control(&["stop", "-m", "immediate"]));
         let sockets = self.sockets.display();
         let mut options = format!("-p {port} -k '{sockets}'");
-        for setting in SETTINGS.split_whitespace() {
+        for setting in SETTINGS.split_whitespace().chain(more.iter().copied()) {
             options += &format!(" -c {setting}");
         }
         let log = self.home.join("data/server.log");

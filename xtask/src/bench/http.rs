@@ -34,9 +34,18 @@ impl Http {
 
     /// Writes JSON to a resource and returns the answer.
     pub(super) fn put(&mut self, path: &str, body: &str) -> Result<String> {
+        self.send("PUT", path, body)
+    }
+
+    /// Posts JSON to a resource and returns the answer.
+    pub(super) fn post(&mut self, path: &str, body: &str) -> Result<String> {
+        self.send("POST", path, body)
+    }
+
+    fn send(&mut self, method: &str, path: &str, body: &str) -> Result<String> {
         let (host, length) = (&self.host, body.len());
         self.exchange(&format!(
-            "PUT {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
         ))
     }
 

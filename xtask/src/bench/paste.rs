@@ -35,7 +35,7 @@ mod tests {
     fn the_documentation_has_a_place_for_every_comparison() {
         let document = std::fs::read_to_string(run::root().join("docs/benchmarks.md")).unwrap();
 
-        for name in ["foundation", "on-demand", "limits", "isolation", "hrana"] {
+        for name in ["foundation", "on-demand", "limits", "isolation", "hrana", "organizations"] {
             assert!(paste(&document, name, "new").is_some(), "{name}");
         }
     }

@@ -51,6 +51,27 @@ impl Peer {
         Ok((Self::start("rowhouse", command, address)?, http))
     }
 
+    /// Starts it with HTTP and management, for new databases on PostgreSQL with so many kept ready; returns where
+    /// it serves HTTP.
+    pub(super) fn rowhouse_on_postgres(
+        folder: &Path,
+        max_connections: u32,
+        (template, spares): (&str, u32),
+    ) -> Result<(Self, SocketAddr)> {
+        let (address, http, management) = (free_address()?, free_socket()?, free_socket()?);
+        let mut command = start_command(folder, max_connections, &address);
+        command.args([
+            "--management-port",
+            &management.port().to_string(),
+            "--http-address",
+            &http.to_string(),
+        ]);
+        command.args(["--postgres-spares", &spares.to_string()]).env("DB_RESULTS_DB_TEMPLATE", template);
+        let mut peer = Self::start("rowhouse", command, address)?;
+        peer.management = Some(management);
+        Ok((peer, http))
+    }
+
     /// Starts a floor of HTTP or WebSocket that answers so, and returns where, once it is there.
     pub(super) async fn bare(folder: &Path, floor: &str, answer: &[u8]) -> Result<(Self, SocketAddr)> {
         let (socket, file) = (free_socket()?, folder.join(format!("{floor}.answer")));

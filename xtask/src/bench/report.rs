@@ -12,7 +12,7 @@ use super::target::Target;
 use crate::run;
 
 /// The subjects of comparisons, in the order of a table's columns; those not measured have none.
-const SUBJECTS: [&str; 10] = [
+const SUBJECTS: [&str; 11] = [
     ROWHOUSE,
     ROWHOUSE_CURVE,
     ROWHOUSE_BY_PROCESS,
@@ -22,6 +22,7 @@ const SUBJECTS: [&str; 10] = [
     SEMAPHORE,
     AXUM,
     WEBSOCKET,
+    BY_HAND,
     SQLITE_RX,
 ];
 /// The server.
@@ -42,6 +43,8 @@ pub(super) const SEMAPHORE: &str = "tokio Semaphore";
 pub(super) const AXUM: &str = "bare axum handler";
 /// The floor of WebSocket: each message answered with the same bytes.
 pub(super) const WEBSOCKET: &str = "bare WebSocket";
+/// The floor of provisioning: the same statements in `psql`, without spares.
+pub(super) const BY_HAND: &str = "CREATE DATABASE by hand";
 /// The peer: the sqlite_rx package's own server of one database.
 pub(super) const SQLITE_RX: &str = "sqlite_rx 1.3.0";
 
