@@ -1,6 +1,7 @@
 //! One server, and where a database is on it.
 use crate::admin::Admins;
 use crate::config::{Config, Server as Settings};
+use crate::dsn::Dsn;
 use crate::wire::{Login, Tls, TlsError};
 use rowhouse_engine::Location;
 use std::sync::{Arc, PoisonError};
@@ -41,23 +42,28 @@ pub(crate) struct Place {
 /// What the location of a database of ours begins with. No label has a colon.
 const OWN: &str = "own:";
 
+/// How one logs in by a DSN.
+pub(crate) fn login(dsn: &Dsn) -> Result<Login, TlsError> {
+    Ok(Login {
+        hosts: dsn.hosts.clone().into(),
+        tls: Tls::of(dsn)?,
+        user: dsn.user.clone(),
+        password: dsn.password.clone(),
+        database: dsn.database.clone(),
+        application_name: dsn.application_name.clone(),
+        timeout: dsn.connect_timeout,
+        target: dsn.target,
+        settings: Vec::new(),
+    })
+}
+
 // === impl Server ===
 
 impl Server {
     pub(crate) fn new(settings: &Settings, config: &Config) -> Result<Self, TlsError> {
-        let dsn = &settings.admin;
-        let login = Login {
-            hosts: dsn.hosts.clone().into(),
-            tls: Tls::of(dsn)?,
-            user: dsn.user.clone(),
-            password: dsn.password.clone(),
-            database: dsn.database.clone(),
-            application_name: dsn.application_name.clone(),
-            timeout: dsn.connect_timeout,
-            target: dsn.target,
-            // Of the locks that whoever works at a name waits for.
-            settings: vec![("lock_timeout".to_owned(), "60s".to_owned())],
-        };
+        // Of the locks that whoever works at a name waits for.
+        let patience = vec![("lock_timeout".to_owned(), "60s".to_owned())];
+        let login = Login { settings: patience, ..login(&settings.admin)? };
         let tenants = Login { password: None, settings: config.settings.clone(), ..login.clone() };
         let admins = Admins::new(login, config.administrators.get() as usize);
         let label = settings.label.clone();

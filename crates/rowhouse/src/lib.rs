@@ -29,6 +29,7 @@ mod client_limit;
 mod compose;
 pub mod config;
 mod directory;
+pub mod doctor;
 mod http;
 pub mod life;
 mod listening;

@@ -28,6 +28,13 @@ pub(crate) fn check(config: &Config) -> Result<(), OpenFilesError> {
     suffices(config, getrlimit(Resource::Nofile).current)
 }
 
+/// The limit that a server would have, if it suffices.
+pub(crate) fn examine(config: &Config) -> Result<String, OpenFilesError> {
+    let limit = getrlimit(Resource::Nofile).maximum;
+    suffices(config, limit)?;
+    Ok(limit.map_or_else(|| "any number".to_owned(), |limit| limit.to_string()))
+}
+
 fn suffices(config: &Config, limit: Option<u64>) -> Result<(), OpenFilesError> {
     let needed = config.files_needed();
     match limit {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The fewest characters of what passwords are derived from.
-const SECRET_MIN: usize = 32;
+pub(crate) const SECRET_MIN: usize = 32;
 
 /// When what could not be made ready is tried again at first, and at most from one time to the next.
 const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));

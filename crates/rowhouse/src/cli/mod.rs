@@ -7,6 +7,7 @@ mod completions;
 mod config;
 mod confirm;
 mod db;
+mod doctor;
 mod encryption;
 mod failure;
 mod health;
@@ -38,6 +39,7 @@ use completions::Completions;
 use config::ConfigCommand;
 use confirm::confirm;
 use db::Db;
+use doctor::Doctor;
 use health::Ask;
 use keygen::Keygen;
 use man::Man;
@@ -95,6 +97,8 @@ pub(crate) enum Tool {
     },
     /// Ask a running server how it is; exit code 1 when it does not answer.
     Health(Box<Ask>),
+    /// Look at an installation and say what to do; exit code 1 when something is wrong.
+    Doctor(Box<Doctor>),
     /// See and change the limits of a running server.
     Manager(Box<Manager>),
     /// See, create, limit and drop databases.
@@ -229,6 +233,7 @@ impl Tool {
         match self {
             Self::Config { command } => command.run(out),
             Self::Health(ask) => ask.run(out),
+            Self::Doctor(doctor) => doctor.run(out),
             Self::Manager(manager) => manager.run(out),
             Self::Db(db) => db.run(out),
             Self::Token(token) => token.run(out),

@@ -17,6 +17,7 @@ mod crash;
 mod data_directory;
 mod db;
 mod db_served;
+mod doctor;
 mod documentation;
 mod encryption;
 mod failover;
