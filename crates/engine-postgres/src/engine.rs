@@ -229,6 +229,12 @@ impl Engine for PostgresEngine {
         Box::pin(async move {
             let place = self.find(at)?;
             let oid = self.inner.oid(&place).await?.ok_or(EngineError::NoSuchDatabase)?;
+            if place.is_own {
+                // Whoever made it: tenants' roles have no business there.
+                let mut admin = place.server.admins.connect().await?;
+                provision::seclude(&mut admin, &[&place.name]).await?;
+                admin.end().await;
+            }
             let database: Arc<dyn Database> = Arc::new(PostgresDatabase::new(self.inner.clone(), place, oid));
             Ok(database)
         })

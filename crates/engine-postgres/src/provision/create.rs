@@ -80,11 +80,12 @@ pub(crate) async fn create(inner: &Arc<Inner>, place: &Place) -> Result<(), Engi
 async fn own(server: &Server, name: &str) -> Result<(), EngineError> {
     let mut admin = server.admins.connect().await?;
     let made = admin.run(&format!("CREATE DATABASE {}", identifier(name))).await;
-    admin.end().await;
     match made {
-        Err(error) if is(&error, "42P04") || is(&error, "23505") => Err(EngineError::AlreadyExists),
-        made => made,
+        Err(error) if is(&error, "42P04") || is(&error, "23505") => return Err(EngineError::AlreadyExists),
+        made => made?,
     }
+    admin.end().await;
+    Ok(())
 }
 
 /// What there is when somebody begins to make a database.

@@ -14,7 +14,7 @@ pub(crate) use create::{Origin, create, exists, make};
 pub(crate) use remove::{destroy, give_up, has_role, recover, retirement, unfence};
 pub(crate) use role::{renew as renew_role, stand_in};
 pub(crate) use spares::refill;
-pub(crate) use template::{evict, furnish, ready, ready_group, rebuild};
+pub(crate) use template::{evict, furnish, ready, ready_group, rebuild, seclude};
 
 use crate::admin::{Admin, is};
 use crate::names::lock_key;

@@ -31,7 +31,7 @@ async fn first(inner: &Inner, server: &Server) -> Result<(), EngineError> {
     let mut admin = server.admins.connect().await?;
     ready_group(inner, &mut admin).await?;
     if inner.config.seclude {
-        seclude(&mut admin).await?;
+        seclude(&mut admin, &["postgres", "template1"]).await?;
     }
     let name = inner.names().own("template");
     lock(&mut admin, &name).await?;
@@ -55,13 +55,15 @@ pub(crate) async fn ready_group(inner: &Inner, admin: &mut Admin<'_>) -> Result<
     }
 }
 
-/// Takes from everybody what everybody may do by default with the databases that every server has.
-async fn seclude(admin: &mut Admin<'_>) -> Result<(), EngineError> {
-    let sql = "SELECT datname FROM pg_catalog.pg_database WHERE datname IN ('postgres', 'template1') \
-               AND (datacl IS NULL OR datacl::text ~ '[{,]=[a-zA-Z*]*c')";
-    let open: Vec<String> = admin.rows(sql, &[]).await?.into_iter().flatten().flatten().collect();
-    for database in open {
-        let sql = format!("REVOKE ALL ON DATABASE {} FROM PUBLIC", identifier(&database));
+/// Takes from everybody what everybody may do by default with databases that are no tenant's.
+pub(crate) async fn seclude(admin: &mut Admin<'_>, names: &[&str]) -> Result<(), EngineError> {
+    let sql = "SELECT 1 FROM pg_catalog.pg_database WHERE datname = $1 \
+               AND (datacl IS NULL OR datacl::text ~ '[{,]=[a-zA-Z*]*[cT]')";
+    for database in names {
+        if !admin.is(sql, &[database]).await? {
+            continue;
+        }
+        let sql = format!("REVOKE ALL ON DATABASE {} FROM PUBLIC", identifier(database));
         match admin.run(&sql).await {
             // Somebody does the same in this moment, or it is not ours to do.
             Err(error) if is(&error, "XX000") || is(&error, "42501") || is(&error, "40001") => {

@@ -190,7 +190,7 @@ async fn a_server_that_is_down_is_told_and_files_are_served() {
 fn applications_that_know_the_seven_variables_are_served() {
     let Some(cluster) = Cluster::find() else { return };
     let home = Home::new();
-    let metadata = cluster.dsn("mad").replace("postgresql://", "postgresql+asyncpg://");
+    let metadata = cluster.metadata().replace("postgresql://", "postgresql+asyncpg://");
     home.write(
         ".env",
         &format!(
@@ -233,6 +233,11 @@ fn applications_that_know_the_seven_variables_are_served() {
         "{log}"
     );
     assert!(!log.contains(cluster.password()), "{log}");
+    // What all organizations share is not theirs to read.
+    let role = cluster.physical("acme");
+    let metadata = role.replace("mad_results_acme", "mad");
+    let may = cluster.psql(&format!("SELECT has_database_privilege('{role}', '{metadata}', 'CONNECT')"));
+    assert_eq!(may, "f");
     cluster.done();
 }
 
