@@ -53,11 +53,6 @@ impl Cluster {
         self.template().replace(self.host(), &way.address.to_string())
     }
 
-    /// A DSN of a metadata database of this test's own.
-    pub(crate) fn metadata(&self) -> String {
-        self.dsn(&format!("{}mad", self.prefix))
-    }
-
     /// A DSN of a database.
     pub(crate) fn dsn(&self, database: &str) -> String {
         self.url.replacen("/postgres?", &format!("/{database}?"), 1)
