@@ -93,6 +93,7 @@ impl Peer {
             observer: Arc::new(Silent),
             limits: Limits::default(),
             journal: Journal::in_memory(),
+            metadata: None,
         };
         let gateway = Gateway::start(parts).await.expect("it starts");
         let context = context(&gateway);

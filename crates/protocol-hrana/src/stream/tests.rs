@@ -21,6 +21,7 @@ async fn asker(fake: &Fake) -> Arc<Asker> {
         observer: Arc::new(Silent),
         limits: Limits::default(),
         journal: Journal::in_memory(),
+        metadata: None,
     };
     let gateway = Gateway::start(parts).await.expect("it starts");
     Arc::new(Asker {
