@@ -25,6 +25,7 @@ const PARKED_FOR: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Admins {
     login: Login,
+    most: u32,
     permits: Semaphore,
     waiting: Semaphore,
     parking: Mutex<Parking>,
@@ -50,9 +51,14 @@ pub(crate) struct Admin<'a> {
 // === impl Admins ===
 
 impl Admins {
-    pub(crate) fn new(login: Login, most: usize) -> Self {
-        let (permits, waiting) = (Semaphore::new(most), Semaphore::new(WAITING));
-        Self { login, permits, waiting, parking: Mutex::default() }
+    pub(crate) fn new(login: Login, most: u32) -> Self {
+        let (permits, waiting) = (Semaphore::new(most as usize), Semaphore::new(WAITING));
+        Self { login, most, permits, waiting, parking: Mutex::default() }
+    }
+
+    /// How many errands there may be at once.
+    pub(crate) fn most(&self) -> u32 {
+        self.most
     }
 
     /// How who administers the server logs in to a database.

@@ -14,10 +14,6 @@ use rowhouse_engine::{
 };
 use rowhouse_types::{Arguments, Request};
 use std::sync::Arc;
-use std::time::Duration;
-
-/// How long saying goodbye may take.
-const PARTING: Duration = Duration::from_secs(1);
 
 const MARK: &str = "SAVEPOINT \"rowhouse: describe\"";
 const KEEP: &str = "RELEASE \"rowhouse: describe\"";
@@ -69,6 +65,7 @@ impl PostgresConnection {
         }
         // A session that held nothing is as good as another one: the server was restarted, or had no use for it.
         if self.session.state() == SessionState::Clean && self.session.has_ended().await {
+            self.session.end().await;
             self.session = self.shared.begin().await?;
         }
         self.session.cleanse().await
@@ -283,8 +280,7 @@ impl Connection for PostgresConnection {
 
     fn close(mut self: Box<Self>) -> BoxFuture<'static, ()> {
         Box::pin(async move {
-            // Whoever does not answer hears of it by the end of the socket.
-            let _unheard = tokio::time::timeout(PARTING, self.session.link.terminate()).await;
+            self.session.end().await;
         })
     }
 }

@@ -3,11 +3,13 @@ use crate::connection::PostgresConnection;
 use crate::copies;
 use crate::engine::Inner;
 use crate::quota::Quota;
-use crate::server::Place;
+use crate::server::{Host, Place};
 use crate::session::{Clock, Session};
 use crate::wire::Canceller;
 use futures::future::BoxFuture;
-use rowhouse_engine::{Connection, Course, Database, Dialect, EngineError, Listener, Listening, Stamp};
+use rowhouse_engine::{
+    Connection, Course, Database, Dialect, EngineError, Listener, Listening, Server, Stamp,
+};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,12 +60,15 @@ impl Shared {
         let mut session = Session::new(self.inner.log_in(&self.place).await?);
         let mut clock = Clock::new(Some(Instant::now() + PATIENCE));
         let own = "SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()";
-        let rows = session.fetch((own, &[]), &mut clock).await?;
-        if rows.into_iter().flatten().flatten().next().as_ref() != Some(&self.oid) {
-            self.is_replaced.store(true, Ordering::Relaxed);
-            return Err(EngineError::Replaced);
+        let rows = session.fetch((own, &[]), &mut clock).await;
+        let is_own = rows.map(|rows| rows.into_iter().flatten().flatten().next().as_ref() == Some(&self.oid));
+        match is_own {
+            Ok(true) => return Ok(session),
+            Ok(false) => self.is_replaced.store(true, Ordering::Relaxed),
+            Err(_) => {}
         }
-        Ok(session)
+        session.end().await;
+        Err(is_own.err().unwrap_or(EngineError::Replaced))
     }
 }
 
@@ -99,6 +104,10 @@ impl Database for PostgresDatabase {
                 Box::new(PostgresConnection::new(session, self.shared.clone()));
             Ok(connection)
         })
+    }
+
+    fn server(&self) -> Option<Arc<dyn Server>> {
+        Some(Arc::new(Host::new(&self.shared.place.server)))
     }
 
     /// What is told here was found out by the last connection: a session never changes its database.

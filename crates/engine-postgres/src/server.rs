@@ -3,7 +3,8 @@ use crate::admin::Admins;
 use crate::config::{Config, Server as Settings};
 use crate::dsn::Dsn;
 use crate::wire::{Login, Tls, TlsError};
-use rowhouse_engine::Location;
+use futures::future::BoxFuture;
+use rowhouse_engine::{Capacity, EngineError, Location, Server as Port};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, OnceCell};
@@ -42,6 +43,13 @@ pub(crate) struct Place {
 /// What the location of a database of ours begins with. No label has a colon.
 const OWN: &str = "own:";
 
+/// A server, as the port has it.
+#[derive(Debug)]
+pub(crate) struct Host(Arc<Server>);
+
+/// What is left on a server for backups and for a person who has a look, beside what administers it.
+const GUESTS: u32 = 2;
+
 /// How one logs in by a DSN.
 pub(crate) fn login(dsn: &Dsn) -> Result<Login, TlsError> {
     Ok(Login {
@@ -65,7 +73,7 @@ impl Server {
         let patience = vec![("lock_timeout".to_owned(), "60s".to_owned())];
         let login = Login { settings: patience, ..login(&settings.admin)? };
         let tenants = Login { password: None, settings: config.settings.clone(), ..login.clone() };
-        let admins = Admins::new(login, config.administrators.get() as usize);
+        let admins = Admins::new(login, config.administrators.get());
         let label = settings.label.clone();
         let (is_ready, spares, chores) = (OnceCell::new(), Mutex::new(()), Chores::default());
         Ok(Self { label, admins, tenants, is_ready, spares, chores })
@@ -116,5 +124,34 @@ impl Place {
         let (label, name) = at.split_once('/')?;
         let server = servers.iter().find(|server| server.label == label)?.clone();
         Some(Self { server, name: name.to_owned(), is_own })
+    }
+}
+
+// === impl Host ===
+
+impl Host {
+    pub(crate) fn new(server: &Arc<Server>) -> Self {
+        Self(server.clone())
+    }
+}
+
+impl Port for Host {
+    fn label(&self) -> &str {
+        &self.0.label
+    }
+
+    fn capacity(&self) -> BoxFuture<'_, Result<Capacity, EngineError>> {
+        let sql = "SELECT pg_catalog.current_setting('max_connections')::int \
+                   - pg_catalog.current_setting('superuser_reserved_connections')::int \
+                   - coalesce(pg_catalog.current_setting('reserved_connections', true), '0')::int";
+        Box::pin(async move {
+            let mut admin = self.0.admins.connect().await?;
+            let connections = admin.value(sql, &[]).await?;
+            admin.end().await;
+            let connections = connections.and_then(|value| value.parse().ok()).ok_or(EngineError::Lost)?;
+            // An errand may have one connection beside its own.
+            let reserved = self.0.admins.most().saturating_mul(2).saturating_add(GUESTS);
+            Ok(Capacity { connections, reserved })
+        })
     }
 }

@@ -22,6 +22,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long bytes that have arrived may take to become a message.
 const GLANCE: Duration = Duration::from_millis(20);
 
+/// How long saying goodbye may take.
+const PARTING: Duration = Duration::from_secs(1);
+
+/// How long a server may take to let go of a session that was ended.
+const LETTING_GO: Duration = Duration::from_secs(5);
+
 /// A name that no prepared statement has.
 const NOTHING: &str = "rowhouse: nothing";
 
@@ -343,6 +349,13 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Ends it, and waits until nothing of it is left on the server, which counts it until then.
+    pub(crate) async fn end(&mut self) {
+        // Whoever does not answer hears of it by the end of the socket.
+        let _unheard = tokio::time::timeout(PARTING, self.link.terminate()).await;
+        let _still_there = tokio::time::timeout(LETTING_GO, self.link.gone()).await;
     }
 
     /// Removes what the session may hold that nobody knows of, before it is used again.

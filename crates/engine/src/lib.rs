@@ -9,6 +9,7 @@ pub mod conformance;
 mod copy;
 mod error;
 mod port;
+mod server;
 
 pub use batch::{Batch, Row};
 pub use change::{Change, ChangeKind, Listener, Listening, News, Untold};
@@ -18,3 +19,4 @@ pub use port::{
     Chunk, Chunks, Claim, Claimant, Column, Connection, Database, Description, Dialect, Engine, Location,
     Options, Outcome, Presence, Process, Processes, SessionState, SqlPolicy, THAW, Whereabouts,
 };
+pub use server::{Capacity, Server};

@@ -3,6 +3,7 @@ use crate::batch::Batch;
 use crate::change::{Listener, Listening};
 use crate::copy::{Course, Restoration, Stamp};
 use crate::error::EngineError;
+use crate::server::Server;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use rowhouse_types::{DatabaseName, Request};
@@ -216,6 +217,11 @@ pub trait Database: Debug + Send + Sync + 'static {
         None
     }
 
+    /// The server whose connections it takes, where it takes any.
+    fn server(&self) -> Option<Arc<dyn Server>> {
+        None
+    }
+
     /// The process it runs in, where that is not this one.
     fn process(&self) -> Option<Process> {
         None
@@ -407,7 +413,7 @@ pub trait Connection: Debug + Send + 'static {
     /// Makes it fit for another borrower: rolls back, drops temporary objects and settings.
     fn reset(&mut self) -> BoxFuture<'_, Result<(), EngineError>>;
 
-    /// Closes it, telling the other end.
+    /// Closes it, telling the other end, and resolves when that has ended it too, as far as it can be told.
     fn close(self: Box<Self>) -> BoxFuture<'static, ()>;
 }
 

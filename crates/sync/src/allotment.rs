@@ -14,6 +14,7 @@
 //! One mutex guards one ledger (`allotment/state.rs`, where its invariants are named and asserted). Who a
 //! step admits is woken, and what it takes away is told, after the lock is released.
 
+mod member;
 mod state;
 
 #[cfg(test)]
@@ -32,7 +33,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use self::state::{Arrival, Effects, Grant, Id, Idle, Made, State, Ticket};
+use self::member::{Arrival, Grant, Id, Idle, Made, Ticket};
+use self::state::{Effects, State};
 use crate::primitives::{Arc, Mutex};
 
 /// What becomes of a thing that is taken from the one who kept it: it ends, then the unit is dropped.
@@ -252,10 +254,11 @@ impl<T> Party<T> {
         self.allotment.step(|state, effects| state.tidy(self.id, tidy, effects));
     }
 
-    /// Takes out all that is kept, to be ended.
-    pub fn drain(&self) -> Vec<(T, Unit<T>)> {
-        let drained = self.allotment.step(|state, _effects| state.drain(self.id));
-        drained.into_iter().map(|idle| (idle.thing, self.unit(idle.made, true))).collect()
+    /// Keeps nothing from now on: takes out all that is kept, to be ended by the caller. What is given back
+    /// later and nobody of this party waits for is discarded.
+    pub fn close(&self) -> Vec<(T, Unit<T>)> {
+        let kept = self.allotment.step(|state, _effects| state.close(self.id));
+        kept.into_iter().map(|idle| (idle.thing, self.unit(idle.made, true))).collect()
     }
 
     /// Returns a consistent snapshot.

@@ -127,4 +127,14 @@ impl Link {
         self.flush().await?;
         self.stream.shutdown().await
     }
+
+    /// Waits until the server has closed its side, which it does when nothing of the session is left there.
+    pub(crate) async fn gone(&mut self) {
+        loop {
+            self.incoming.clear();
+            if self.fill().await.is_err() {
+                return;
+            }
+        }
+    }
 }

@@ -26,7 +26,7 @@ enum Op {
     Ended(usize),
     Resize(u32),
     Tidy(usize),
-    Drain(usize),
+    Close(usize),
     /// A party leaves, and another one comes.
     Replace(usize),
     Later(u64),
@@ -44,7 +44,7 @@ fn op() -> impl Strategy<Value = Op> {
         12 => any::<usize>().prop_map(Op::Ended),
         4 => (1..5u32).prop_map(Op::Resize),
         2 => any_of().prop_map(Op::Tidy),
-        2 => any_of().prop_map(Op::Drain),
+        1 => any_of().prop_map(Op::Close),
         1 => any_of().prop_map(Op::Replace),
         8 => (1..80u64).prop_map(Op::Later),
     ]
@@ -119,7 +119,7 @@ impl Subject {
                 let (idle, lifetime) = (Duration::from_millis(50), Duration::from_millis(300));
                 self.parties[party].tidy(&Tidy { now: self.now, keep: 1, idle, lifetime });
             }
-            Op::Drain(party) => drop(self.parties[party].drain()),
+            Op::Close(party) => drop(self.parties[party].close()),
             Op::Replace(party) => {
                 // As a pool: nobody waits any more when it goes.
                 self.waiting.retain(|(of, _)| *of != party);

@@ -9,50 +9,14 @@
 //! 4. **Who waits keeps nothing:** a party with a waiter has no thing that is unused.
 //! 5. **What is kept or ending is held.**
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::mem;
 use std::num::NonZeroU32;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use super::member::{Arrival, Grant, Id, Idle, Made, Member, Rank, Ticket};
 use super::{AllotmentStatus, PartyStatus, Tidy};
-
-/// A party. Never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Id(u64);
-
-/// A place in the queue. Smaller came earlier; never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Ticket(u64);
-
-/// What is known of a thing while it exists.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Made {
-    pub(super) born: Instant,
-    /// When the turn of its party began.
-    began: Instant,
-    serial: u64,
-}
-
-/// A thing that is kept unused.
-pub(super) struct Idle<T> {
-    pub(super) thing: T,
-    pub(super) made: Made,
-    pub(super) since: Instant,
-}
-
-/// What a waiter was granted.
-pub(super) enum Grant<T> {
-    Room(Made),
-    Thing(T, Made),
-}
-
-/// What who asks is told.
-pub(super) enum Arrival<T> {
-    Thing(Idle<T>),
-    Room(Made),
-    Queued(Ticket),
-}
 
 /// What a step caused: to be done when the lock is released.
 pub(super) struct Effects<T> {
@@ -61,32 +25,6 @@ pub(super) struct Effects<T> {
     pub(super) spent: Option<Waker>,
     /// Counted as ending already.
     pub(super) taken: Vec<(T, Id, Made)>,
-}
-
-/// Where a party stands in the queue: the first is the next.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Rank {
-    held: u32,
-    served: u64,
-    id: Id,
-}
-
-struct Member<T> {
-    /// In use, being made, and kept; what is ending is counted apart.
-    held: u32,
-    ending: u32,
-    /// When it used one last, and when it was served last, as a count of steps.
-    used: u64,
-    served: u64,
-    /// The one used last at the end.
-    idle: VecDeque<Idle<T>>,
-    /// In order of arrival. A granted ticket is moved from here to `granted`.
-    waiting: BTreeMap<Ticket, Option<Waker>>,
-    granted: BTreeMap<Ticket, Grant<T>>,
-    /// When it had used one last, as [`State::keepers`] has it, if it is there.
-    keeper: Option<u64>,
-    has_left: bool,
-    reclaimed: u64,
 }
 
 /// The one ledger of an allotment.
@@ -110,33 +48,11 @@ pub(super) struct State<T> {
     keepers: BTreeSet<(u64, Id)>,
 }
 
-// === impl Made ===
-
-impl Made {
-    pub(super) fn is_older_than(&self, lifetime: Duration, now: Instant) -> bool {
-        // Any number would do that differs from one to the next.
-        let earlier = lifetime / 1000 * u32::try_from(self.serial.wrapping_mul(37) % 101).unwrap_or(0);
-        lifetime.saturating_sub(earlier) <= now.saturating_duration_since(self.born)
-    }
-}
-
 // === impl Effects ===
 
 impl<T> Default for Effects<T> {
     fn default() -> Self {
         Self { wake: Vec::new(), spent: None, taken: Vec::new() }
-    }
-}
-
-// === impl Member ===
-
-impl<T> Member<T> {
-    fn rank(&self, id: Id) -> Rank {
-        Rank { held: self.held, served: self.served, id }
-    }
-
-    fn waiting(&self) -> u32 {
-        u32::try_from(self.waiting.len()).unwrap_or(u32::MAX)
     }
 }
 
@@ -177,19 +93,7 @@ impl<T> State<T> {
 
     pub(super) fn join(&mut self) -> Id {
         let id = Id(self.tick());
-        let member = Member {
-            held: 0,
-            ending: 0,
-            used: id.0,
-            // As if it had been served now: newcomers come after those who wait already.
-            served: id.0,
-            idle: VecDeque::new(),
-            waiting: BTreeMap::new(),
-            granted: BTreeMap::new(),
-            keeper: None,
-            has_left: false,
-            reclaimed: 0,
-        };
+        let member = Member::new(id);
         self.members.insert(id, member);
         id
     }
@@ -305,9 +209,9 @@ impl<T> State<T> {
         let is_over = self.limit.get() < self.held - self.ending;
         let member = self.members.get_mut(&id).expect("a party that holds is there");
         member.used = tick;
-        let (own, held, has_left) = (member.waiting(), member.held - 1, member.has_left);
+        let (own, held, is_closed) = (member.waiting(), member.held - 1, member.is_closed);
         let others = self.waiting - own;
-        if has_left && own == 0 {
+        if is_closed && own == 0 {
             return self.end((thing, id, made), effects);
         }
         // Whom nothing ends for yet.
@@ -359,9 +263,10 @@ impl<T> State<T> {
         }
     }
 
-    /// All that a party keeps; it is counted as ending.
-    pub(super) fn drain(&mut self, id: Id) -> VecDeque<Idle<T>> {
-        let Some(member) = self.members.get_mut(&id) else { return VecDeque::new() };
+    /// A party keeps nothing from now on. What it has kept is counted as ending.
+    pub(super) fn close(&mut self, id: Id) -> VecDeque<Idle<T>> {
+        let member = self.members.get_mut(&id).expect("a party is there until its handle is gone");
+        member.is_closed = true;
         let idle = mem::take(&mut member.idle);
         let count = u32::try_from(idle.len()).unwrap_or(u32::MAX);
         member.held -= count;
@@ -373,9 +278,8 @@ impl<T> State<T> {
 
     /// A party shares no longer. It is remembered until it holds nothing.
     pub(super) fn part(&mut self, id: Id, effects: &mut Effects<T>) {
-        for idle in self.drain(id) {
-            effects.taken.push((idle.thing, id, idle.made));
-        }
+        let kept = self.close(id).into_iter();
+        effects.taken.extend(kept.map(|idle| (idle.thing, id, idle.made)));
         if let Some(member) = self.members.get_mut(&id) {
             member.has_left = true;
         }

@@ -237,10 +237,12 @@ fn a_party_that_leaves_keeps_nothing_and_is_forgotten_when_all_has_ended() {
 fn what_is_left_to_be_ended_by_its_party_is_counted_until_it_has() {
     let scene = Scene::new(1);
     let party = scene.keeper(1, 0);
-    let drained = party.drain();
+    let drained = party.close();
     assert_eq!(drained.iter().map(|(thing, _)| *thing).collect::<Vec<_>>(), [1]);
     let mut waiting = wait(party.ask(scene.at(1)));
     assert_eq!(scene.allotment.status().ending, 1);
     drop(drained);
-    assert!(matches!(told(&mut waiting), Some(Granted::Room(_))));
+    let Some(Granted::Room(unit)) = told(&mut waiting) else { panic!("there is room") };
+    party.give_back(2, unit, scene.at(2));
+    assert_eq!(scene.end(), [2], "it keeps nothing any more");
 }
