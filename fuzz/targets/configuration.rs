@@ -40,8 +40,9 @@ fn check(config: &Config) {
         config.write_timeout,
         config.drain_timeout,
         config.limits.room_timeout,
-        config.limits.acquire_timeout,
-        config.limits.idle_timeout,
+        config.limits.database.acquire_timeout,
+        config.limits.database.idle_timeout,
+        config.limits.database.max_lifetime,
     ] {
         assert!((Duration::from_millis(1)..=DAY).contains(&duration), "{duration:?}");
     }

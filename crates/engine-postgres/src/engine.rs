@@ -200,6 +200,10 @@ impl Engine for PostgresEngine {
             .then(|| Location(Place::tenant(server, kept.physical.clone()).location()))
     }
 
+    fn is_served(&self, _at: &Location) -> bool {
+        true
+    }
+
     fn probe<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Result<Presence, EngineError>> {
         Box::pin(async move {
             let Ok(place) = self.find(at) else { return Ok(Presence::Absent) };

@@ -116,6 +116,11 @@ pub trait Engine: Debug + Send + Sync + 'static {
         Box::pin(async {})
     }
 
+    /// Whether databases at `at` take connections of a server, which other databases take too.
+    fn is_served(&self, _at: &Location) -> bool {
+        false
+    }
+
     /// The names of the databases where the engine puts new ones, in order.
     fn list(&self) -> BoxFuture<'_, Result<Vec<DatabaseName>, EngineError>>;
 

@@ -2,10 +2,11 @@
 //!
 //! Limits of its own belong to a database's name and outlive its being closed; only databases that have
 //! any take memory. A reader copies what it needs: it is asked for with every request.
-use crate::limits::{DatabaseLimits, Limits, OwnLimits};
+use crate::limits::{DatabaseLimits, Limits, OwnLimits, Takes};
 use rowhouse_types::Target;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 /// The most databases that may have limits of their own.
 pub(crate) const OWN_MAX: usize = 65_536;
@@ -41,13 +42,21 @@ impl Book {
         self.read().all
     }
 
-    /// What this database may use.
-    pub(crate) fn of(&self, target: &Target) -> DatabaseLimits {
+    /// What this database may use, given whose connections it takes.
+    pub(crate) fn of(&self, target: &Target, takes: Takes) -> DatabaseLimits {
         let pages = self.read();
+        let all = pages.all.defaults(takes);
         if pages.own.is_empty() {
-            return pages.all.database;
+            return all;
         }
-        pages.own.get(target).map_or(pages.all.database, |own| own.over(&pages.all.database))
+        pages.own.get(target).map_or(all, |own| own.over(&all))
+    }
+
+    /// The shortest time that a connection of any database's may stay open unused.
+    pub(crate) fn shortest_idle(&self) -> Duration {
+        let pages = self.read();
+        let own = pages.own.values().filter_map(|own| own.idle_timeout);
+        own.chain([pages.all.database.idle_timeout]).min().unwrap_or_default()
     }
 
     /// What this database has of its own.

@@ -79,14 +79,15 @@ impl Gateway {
         target: &Target,
         deadline: Option<Instant>,
     ) -> Result<(), AcquireError> {
-        let Shared { gates, book, .. } = &*self.shared;
+        let Shared { gates, .. } = &*self.shared;
         if !gates.is_shut(target) {
             return Ok(());
         }
         let started = tokio::time::Instant::now().into_std();
-        let latest = started + book.all().acquire_timeout;
+        let limits = self.limits_of(target);
+        let latest = started + limits.acquire_timeout;
         let until = deadline.map_or(latest, |deadline| deadline.min(latest));
-        let passed = gates.pass(target, until, book.of(target).queue).await;
+        let passed = gates.pass(target, until, limits.queue).await;
         passed.map_err(|shut| {
             let waited = tokio::time::Instant::now().into_std().saturating_duration_since(started);
             let error = match shut {
@@ -102,12 +103,12 @@ impl Gateway {
     /// Takes a turn at the pace of the database: `None` if it is there at once.
     fn turn(&self, tenant: &Arc<Tenant>, deadline: Option<Instant>) -> Result<Option<Turn>, AcquireError> {
         let Some(rate) = tenant.rate() else { return Ok(None) };
-        let Shared { book, .. } = &*self.shared;
         let now = tokio::time::Instant::now().into_std();
-        let patience = book.all().acquire_timeout;
+        let limits = self.limits_of(&tenant.spec.target);
+        let patience = limits.acquire_timeout;
         let patience =
             deadline.map_or(patience, |deadline| patience.min(deadline.saturating_duration_since(now)));
-        let crowded = book.of(&tenant.spec.target).queue <= tenant.paced.load(Ordering::Relaxed);
+        let crowded = limits.queue <= tenant.paced.load(Ordering::Relaxed);
         let patience = if crowded { Duration::ZERO } else { patience };
         match tenant.pace.turn(rate, now, patience) {
             Ok(Duration::ZERO) => Ok(None),

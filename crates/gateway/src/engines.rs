@@ -153,6 +153,11 @@ impl Engine for Engines {
         }
     }
 
+    fn is_served(&self, at: &Location) -> bool {
+        let (engine, at) = self.find(at);
+        engine.is_served(&at)
+    }
+
     fn probe<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Result<Presence, EngineError>> {
         let (engine, at) = self.find(at);
         Box::pin(async move { engine.probe(&at).await })

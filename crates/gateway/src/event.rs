@@ -240,6 +240,8 @@ pub enum Refusal {
     Paused,
     /// Every connection to the database was in use.
     Connections,
+    /// Every connection that the server of the database can take was in use.
+    ServerConnections,
     /// As many waited for a connection as may.
     ConnectionQueue,
     /// The database, or the server, is closing.
@@ -284,6 +286,7 @@ impl Refusal {
             Self::Rate => "rate",
             Self::Paused => "paused",
             Self::Connections => "connections",
+            Self::ServerConnections => "server_connections",
             Self::ConnectionQueue => "connection_queue",
             Self::Closing => "closing",
         }

@@ -1,6 +1,7 @@
 //! The door: connect to a database, by target, within the limits in force.
 use crate::admin::{Gates, Known, Past};
 use crate::book::Book;
+use crate::budget::{BudgetStatus, Budgets};
 use crate::catalog::{Catalog, Dynamic, Resolution};
 use crate::client::{Client, Principal, Principals};
 use crate::configured::Configured;
@@ -38,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) places: Places,
     pub(crate) checkup: Checkup,
     pub(crate) book: Book,
+    pub(crate) budgets: Budgets,
     pub(crate) gates: Gates,
     pub(crate) past: Arc<Past>,
     pub(crate) known: Known,
@@ -90,6 +92,8 @@ pub struct Status {
     pub failing: Vec<Failing>,
     /// Counts of the processes that run databases, where that is not this one.
     pub processes: Option<Processes>,
+    /// The servers that open databases take connections of, and have since the start.
+    pub budgets: Vec<BudgetStatus>,
 }
 
 /// A database that fails by the engine's fault.
@@ -128,6 +132,7 @@ impl Gateway {
         let (book, gates, past) = (Book::new(limits), Gates::default(), Arc::new(Past::default()));
         book.take_up(journal.kept().await?);
         let tasks = TaskTracker::new();
+        let budgets = Budgets::new(book.clone(), tasks.clone());
         let failures = Arc::new(Failures::default());
         let live = Arc::new(LiveCounts::default());
         let parts = RegistryParts {
@@ -135,6 +140,7 @@ impl Gateway {
             observer: observer.clone(),
             tasks: tasks.clone(),
             book: book.clone(),
+            budgets: budgets.clone(),
             gates: gates.clone(),
             failures: failures.clone(),
             past: past.clone(),
@@ -151,6 +157,7 @@ impl Gateway {
             places,
             checkup: Checkup::default(),
             book,
+            budgets,
             gates,
             past,
             known: Known::default(),
@@ -286,6 +293,7 @@ impl Gateway {
             opened,
             failing,
             processes,
+            budgets: self.budgets(),
         }
     }
 
@@ -293,6 +301,11 @@ impl Gateway {
     pub(crate) fn configured(&self, target: &Target) -> Option<Arc<dyn Database>> {
         let tenants = self.shared.configured.tenants();
         tenants.iter().find(|tenant| tenant.spec.target == *target).map(|tenant| tenant.database().clone())
+    }
+
+    /// What can be told of the connections to each server, in the order of their names.
+    pub fn budgets(&self) -> Vec<BudgetStatus> {
+        self.shared.budgets.status()
     }
 
     /// Counts of the databases opened by name.
@@ -336,16 +349,17 @@ const COUNT_EVERY: Duration = Duration::from_secs(60);
 /// whose storage was replaced or renamed and that nobody has asked for since.
 async fn keep_house(gateway: Weak<Shared>) {
     let Some(closing) = gateway.upgrade().map(|shared| shared.closing.clone()) else { return };
-    let mut counted: Option<Instant> = None;
+    let mut counted: Option<tokio::time::Instant> = None;
     let mut followed = SystemTime::now();
     let housekeeping = async {
         loop {
             let Some(shared) = gateway.upgrade() else { return };
-            let every = (shared.book.all().idle_timeout / 2).min(HOUSE_EVERY);
+            let every = (shared.book.shortest_idle() / 2).min(HOUSE_EVERY);
             if counted.is_none_or(|at| COUNT_EVERY <= at.elapsed()) {
                 // Nobody waits for it: a failure is told to who asks for the names.
                 drop(Gateway { shared: shared.clone() }.known().await);
-                counted = Some(Instant::now());
+                shared.budgets.refresh();
+                counted = Some(tokio::time::Instant::now());
             }
             drop(shared);
             tokio::time::sleep(every.max(Duration::from_millis(10))).await;

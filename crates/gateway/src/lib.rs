@@ -4,6 +4,7 @@
 mod admin;
 mod backup;
 mod book;
+mod budget;
 mod catalog;
 mod client;
 mod clients;
@@ -31,6 +32,7 @@ mod uses;
 
 pub use admin::{AdminError, DatabaseReport, LimitsChanged, OpenReport, Removal};
 pub use backup::{Backup, BackupError, BackupParts, Backups, Plan, Schedule, Shelves};
+pub use budget::{Backends, BudgetStatus};
 pub use catalog::{Catalog, CatalogError, Dynamic, InvalidCatalog, Resolution, Spec};
 pub use client::{Client, Principal, Rights};
 pub use clients::{
@@ -47,7 +49,7 @@ pub use journal::{
     Action, Break, Cause, Entry, Hash, Interface, Journal, JournalCounts, JournalError, JournalEvent,
     JournalParts, JournalReader, NoHash, Query, Recorded, Recording, Verdict, Verified,
 };
-pub use limits::{DatabaseLimits, InvalidLimit, Limits, LimitsPatch, OwnLimits, Patch};
+pub use limits::{DatabaseLimits, InvalidLimit, Limits, LimitsPatch, OwnLimits, Patch, PoolSize, Takes};
 pub use live::{
     Ended, InvalidPosition, LiveLimits, LiveStatus, Position, Subscribe, SubscribeError, Subscription, Told,
 };

@@ -16,15 +16,26 @@ pub struct Limits {
     pub fair_window: Duration,
     /// Databases that one client may create in a second.
     pub create_rate: NonZeroU32,
-    /// How long a session waits for a connection, for its turn at the pace of its database, or while
-    /// that is paused.
-    pub acquire_timeout: Duration,
-    /// How long a connection beyond the first stays open unused.
-    pub idle_timeout: Duration,
     /// What the feed of changes of each database may take.
     pub live: LiveLimits,
     /// What each database may use that has no limits of its own.
     pub database: DatabaseLimits,
+    /// The pool of each database that takes a server's connections, in the place of that in `database`.
+    pub organizations: PoolSize,
+    /// The pool of the metadata database, likewise.
+    pub metadata: PoolSize,
+    /// Connections that all databases on one server may have together; what the server can take, less what
+    /// administration needs, unless set.
+    pub server_connections: Option<NonZeroU32>,
+}
+
+/// How many connections a database has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolSize {
+    /// Kept open.
+    pub size: NonZeroU32,
+    /// How many more there may be while they are in use.
+    pub overflow: u32,
 }
 
 impl Default for Limits {
@@ -35,12 +46,22 @@ impl Default for Limits {
             room_timeout: Duration::from_secs(5),
             fair_window: Duration::from_secs(60),
             create_rate: NonZeroU32::new(100).expect("not zero"),
-            acquire_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(30),
             live: LiveLimits::default(),
             database: DatabaseLimits::default(),
+            organizations: PoolSize { size: NonZeroU32::new(5).expect("not zero"), overflow: 10 },
+            metadata: PoolSize { size: NonZeroU32::new(20).expect("not zero"), overflow: 30 },
+            server_connections: None,
         }
     }
+}
+
+/// Whose connections a database takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// Its own: nobody else has fewer for it.
+    Own,
+    /// A server's, which other databases take too.
+    Server,
 }
 
 /// A limit to be changed, or left as it is.
@@ -163,8 +184,19 @@ macro_rules! database_limits {
 }
 
 database_limits! {
-    /// Sessions in use at once.
+    /// Sessions in use at once, but for `overflow`. Of a server's connections, so many are kept open.
     sessions: NonZeroU32 = "pool_size" in (1, 10_000), "between 1 and 10000";
+    /// How many sessions more may be in use at once.
+    overflow: u32 = "max_overflow" in (0, 10_000), "at most 10000";
+    /// Whether a server's connection that nobody has used for a while is tried before it is lent.
+    pre_ping: bool = "pre_ping" in (0, 1), "true or false";
+    /// How long a connection beyond those that are kept open stays open unused.
+    idle_timeout: Duration = "idle_timeout" in (1, DAY), "between 1ms and 1 day";
+    /// How old a server's connection may be that is lent again.
+    max_lifetime: Duration = "max_lifetime" in (1, DAY), "between 1ms and 1 day";
+    /// How long a session waits for a connection, for its turn at the pace of its database, or while
+    /// that is paused.
+    acquire_timeout: Duration = "acquire_timeout" in (1, DAY), "between 1ms and 1 day";
     /// Requests that may wait for a session, or for their turn, at once.
     queue: u32 = "pool_queue" in (0, 1_000_000), "at most 1000000";
     /// Requests in a second; a second's worth may come at once.
@@ -183,12 +215,46 @@ database_limits! {
     max_database_bytes: Option<u64> = "max_database_bytes" in (64 << 10, u64::MAX >> 1), "64KiB or more";
 }
 
+// === impl Limits ===
+
+impl Limits {
+    /// What a database may use that has no limits of its own, where it takes a server's connections or not.
+    pub fn defaults(&self, takes: Takes) -> DatabaseLimits {
+        match takes {
+            Takes::Own => self.database,
+            Takes::Server => self.organizations.within(self.database),
+        }
+    }
+}
+
+// === impl PoolSize ===
+
+impl PoolSize {
+    /// These limits with a pool of this size.
+    #[must_use]
+    pub fn within(self, limits: DatabaseLimits) -> DatabaseLimits {
+        DatabaseLimits { sessions: self.size, overflow: self.overflow, ..limits }
+    }
+}
+
 // === impl DatabaseLimits ===
+
+impl DatabaseLimits {
+    /// The most sessions in use at once.
+    pub fn at_once(&self) -> NonZeroU32 {
+        self.sessions.saturating_add(self.overflow)
+    }
+}
 
 impl Default for DatabaseLimits {
     fn default() -> Self {
         Self {
             sessions: NonZeroU32::new(100).expect("not zero"),
+            overflow: 0,
+            pre_ping: true,
+            idle_timeout: Duration::from_secs(30),
+            max_lifetime: Duration::from_secs(30 * 60),
+            acquire_timeout: Duration::from_secs(10),
             queue: 10_000,
             requests_per_second: None,
             statement_timeout: Duration::from_secs(30),
@@ -214,6 +280,20 @@ impl Value for u32 {
 
     fn number(self) -> Option<u64> {
         Some(self.into())
+    }
+}
+
+impl Value for bool {
+    fn write(self) -> String {
+        self.to_string()
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn number(self) -> Option<u64> {
+        None
     }
 }
 

@@ -1,19 +1,25 @@
 //! The connections of one database.
 //!
-//! Invariant: connections lent plus connections idle never exceed the pool's size; a lent one is
-//! counted by its permit until it has been reset and is idle again, or closed.
-use crate::book::Book;
+//! Invariant: connections lent plus connections idle never exceed what may be in use at once; a lent one is
+//! counted by its permit until it has been reset and is idle again, or closed. Those of a server are within
+//! the budget of that server besides: see `pool/served.rs`.
+mod error;
+mod served;
+
+pub use error::AcquireError;
+
+use self::served::{Place, Served};
+use crate::budget::{Backends, Budgets};
 use crate::clients::{Change, ChangeError};
-use crate::event::Refusal;
-use crate::limits::DatabaseLimits;
+use crate::limits::{DatabaseLimits, Takes};
 use crate::registry::Lease;
 use crate::tenant::Tenant;
-use rowhouse_engine::{Connection, Database, EngineError, SessionState};
+use rowhouse_engine::{Connection, Database, SessionState};
 use rowhouse_sync::{Limiter, LimiterStatus, Permit, Refused, Resized};
-use rowhouse_types::{ErrorCode, ErrorKind, Reportable, Target};
+use rowhouse_types::Target;
 use std::num::NonZeroU32;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 use tokio::time::timeout_at;
 use tokio_util::task::TaskTracker;
@@ -28,16 +34,40 @@ pub(crate) struct Pool {
 struct Shared {
     database: Arc<dyn Database>,
     limiter: Limiter,
-    book: Book,
-    /// The one used last at the end.
-    idle: Mutex<Vec<Idle>>,
+    /// What it goes by.
+    limits: RwLock<DatabaseLimits>,
+    store: Store,
     tasks: TaskTracker,
+}
+
+/// Where the connections are that nobody uses.
+#[derive(Debug)]
+enum Store {
+    /// Here, the one used last at the end.
+    Own(Mutex<Vec<Idle>>),
+    /// With those of the other databases on the server.
+    Served(Served),
 }
 
 #[derive(Debug)]
 struct Idle {
     connection: Box<dyn Connection>,
     since: Instant,
+}
+
+/// A connection that was taken out of the store, or made.
+#[derive(Debug)]
+struct Taken {
+    connection: Box<dyn Connection>,
+    /// What of its server's it takes up.
+    place: Option<Box<Place>>,
+}
+
+/// How long somebody waits.
+#[derive(Clone, Copy, Debug)]
+struct Wait {
+    started: Instant,
+    until: Instant,
 }
 
 /// A connection at a client's disposal. While it lives its database stays open.
@@ -53,66 +83,30 @@ pub struct Session {
 /// What a session has borrowed.
 #[derive(Debug)]
 struct Loan {
-    connection: Box<dyn Connection>,
+    taken: Taken,
     // Given back in this order, after the connection.
     permit: Permit,
     lease: Lease,
-}
-
-/// Why no connection could be lent.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum AcquireError {
-    /// As many wait as may wait.
-    #[error("as many as {limit} requests wait for this database already")]
-    QueueFull {
-        /// The most that may wait.
-        limit: u32,
-    },
-    /// None came free in time.
-    #[error("no connection to this database came free within {} ms", .waited.as_millis())]
-    TimedOut {
-        /// How long was waited.
-        waited: Duration,
-        /// How many connections there may be.
-        limit: u32,
-    },
-    /// It is asked for more often than it may be.
-    #[error("more than {rate} requests a second for this database")]
-    TooOften {
-        /// How many there may be in a second.
-        rate: NonZeroU32,
-        /// When one would be served at once.
-        retry_after: Duration,
-    },
-    /// It is paused, and was not resumed in time.
-    #[error("the database is paused, and was not resumed within {} ms", .waited.as_millis())]
-    Paused {
-        /// How long was waited.
-        waited: Duration,
-    },
-    /// It is being dropped, and that was not over in time.
-    #[error("the database is being dropped")]
-    BeingDropped,
-    /// Its sessions were ended by an operator.
-    #[error("the session was ended by the operator")]
-    Ended,
-    /// The database is closing.
-    #[error("database is closing")]
-    Closed,
-    /// A new connection was needed and the engine refused it.
-    #[error("cannot connect")]
-    Connect(#[source] EngineError),
 }
 
 // === impl Pool ===
 
 impl Pool {
     /// A pool with no connection yet.
-    pub(crate) fn new(database: Arc<dyn Database>, book: Book, tasks: TaskTracker) -> Self {
-        let limits = book.all().database;
-        let limiter = Limiter::new(limits.sessions, limits.queue);
-        let pool =
-            Self { shared: Arc::new(Shared { database, limiter, book, idle: Mutex::default(), tasks }) };
+    pub(crate) fn new(
+        database: Arc<dyn Database>,
+        limits: DatabaseLimits,
+        budgets: &Budgets,
+        tasks: TaskTracker,
+    ) -> Self {
+        let store = match database.server() {
+            None => Store::Own(Mutex::default()),
+            Some(server) => Store::Served(Served::new(budgets.of(server))),
+        };
+        let limiter = Limiter::new(limits.at_once(), limits.queue);
+        let limits = RwLock::new(limits);
+        let pool = Self { shared: Arc::new(Shared { database, limiter, limits, store, tasks }) };
+        let limits = *pool.limits();
         pool.heed(&limits);
         pool
     }
@@ -120,7 +114,8 @@ impl Pool {
     /// Goes by these limits from now on. Nobody is cut off: above a lower limit, nobody is let in until
     /// so many have gone.
     pub(crate) fn heed(&self, limits: &DatabaseLimits) {
-        self.shared.limiter.resize(self.most(limits.sessions));
+        *self.shared.limits.write().unwrap_or_else(PoisonError::into_inner) = *limits;
+        self.shared.limiter.resize(self.most(limits.at_once()));
         self.shared.limiter.bound_queue(limits.queue);
     }
 
@@ -149,20 +144,22 @@ impl Pool {
         lease: Lease,
         deadline: Option<Instant>,
     ) -> Result<Session, AcquireError> {
-        let (permit, idle) = self.take_now();
-        let (permit, connection) = match (permit, idle) {
+        let (permit, taken) = match self.take_now() {
             // As a rule nothing has to be waited for, nor a clock to be looked at.
-            (Some(permit), Some(idle)) => (permit, idle.connection),
+            (Some(permit), Some(taken)) => (permit, taken),
             (permit, _none) => self.wait(permit, deadline).await?,
         };
-        Ok(Session { pool: self.clone(), loan: Some(Loan { connection, permit, lease }) })
+        Ok(Session { pool: self.clone(), loan: Some(Loan { taken, permit, lease }) })
     }
 
-    /// A permit and an idle connection, as far as there are any.
-    fn take_now(&self) -> (Option<Permit>, Option<Idle>) {
+    /// A permit and an idle connection that needs not be looked at, as far as there are any.
+    fn take_now(&self) -> (Option<Permit>, Option<Taken>) {
         let permit = self.shared.limiter.try_acquire();
-        let idle = permit.as_ref().and_then(|_| self.idle().pop());
-        (permit, idle)
+        let taken = match &self.shared.store {
+            Store::Own(idle) if permit.is_some() => lock(idle).pop().map(Taken::own),
+            _ => None,
+        };
+        (permit, taken)
     }
 
     /// Waits for a permit, unless it has one, and for a connection.
@@ -170,41 +167,40 @@ impl Pool {
         &self,
         permit: Option<Permit>,
         deadline: Option<Instant>,
-    ) -> Result<(Permit, Box<dyn Connection>), AcquireError> {
-        let now = || tokio::time::Instant::now().into_std();
-        let started = now();
-        let latest = started + self.shared.book.all().acquire_timeout;
-        let until = deadline.map_or(latest, |deadline| deadline.min(latest));
-        let late = || AcquireError::TimedOut {
-            waited: now().saturating_duration_since(started),
-            limit: self.status().limit.get(),
-        };
+    ) -> Result<(Permit, Taken), AcquireError> {
+        let limits = *self.limits();
+        let wait = Wait::new(limits.acquire_timeout, deadline);
         let permit = match permit {
             Some(permit) => permit,
-            None => self.permit(until).await?.ok_or_else(late)?,
+            None => self.permit(&wait).await?,
         };
-        let idle = self.idle().pop();
-        let connection = match idle {
-            Some(idle) => idle.connection,
+        let idle = match &self.shared.store {
+            Store::Served(served) => return Ok((permit, served.get(self, &limits, &wait).await?)),
+            Store::Own(idle) => lock(idle).pop(),
+        };
+        let taken = match idle {
+            Some(idle) => Taken::own(idle),
             None => {
-                let connecting = timeout_at(until.into(), self.shared.database.connect());
-                connecting.await.map_err(|_elapsed| late())?.map_err(AcquireError::Connect)?
+                let connected = wait.bound(self.shared.database.connect()).await;
+                let connection = connected.ok_or_else(|| wait.late(self))?.map_err(AcquireError::Connect)?;
+                Taken { connection, place: None }
             }
         };
-        Ok((permit, connection))
+        Ok((permit, taken))
     }
 
-    /// A permit, or `None` if none came free in time.
-    async fn permit(&self, until: Instant) -> Result<Option<Permit>, AcquireError> {
+    async fn permit(&self, wait: &Wait) -> Result<Permit, AcquireError> {
         let Shared { limiter, .. } = &*self.shared;
         if let Some(permit) = limiter.try_acquire() {
-            return Ok(Some(permit));
+            return Ok(permit);
         }
-        match timeout_at(until.into(), limiter.acquire()).await {
-            Ok(Ok(permit)) => Ok(Some(permit)),
-            Ok(Err(Refused::QueueFull)) => Err(AcquireError::QueueFull { limit: limiter.status().queue_max }),
-            Ok(Err(Refused::Closed)) => Err(AcquireError::Closed),
-            Err(_elapsed) => Ok(None),
+        match wait.bound(limiter.acquire()).await {
+            Some(Ok(permit)) => Ok(permit),
+            Some(Err(Refused::QueueFull)) => {
+                Err(AcquireError::QueueFull { limit: limiter.status().queue_max })
+            }
+            Some(Err(Refused::Closed)) => Err(AcquireError::Closed),
+            None => Err(wait.late(self)),
         }
     }
 
@@ -213,15 +209,30 @@ impl Pool {
         self.shared.limiter.status()
     }
 
-    /// Closes connections beyond the first that nobody has used for the idle timeout.
+    /// Whose connections it takes.
+    pub(crate) fn takes(&self) -> Takes {
+        if self.served().is_some() { Takes::Server } else { Takes::Own }
+    }
+
+    /// Its connections, where they are a server's.
+    pub(crate) fn backends(&self) -> Option<Backends> {
+        self.served().map(Served::status)
+    }
+
+    /// Closes connections beyond those that are kept that nobody has used for the idle timeout, and a
+    /// server's that are old.
     pub(crate) fn trim(&self, now: Instant) {
-        let surplus: Vec<_> = {
-            let mut idle = self.idle();
-            let keep = self.shared.book.all().idle_timeout;
-            let stale =
-                idle.iter().take_while(|idle| keep <= now.saturating_duration_since(idle.since)).count();
-            let surplus = stale.min(idle.len().saturating_sub(1));
-            idle.drain(..surplus).collect()
+        let limits = *self.limits();
+        let surplus: Vec<_> = match &self.shared.store {
+            Store::Served(served) => return served.trim(&limits),
+            Store::Own(idle) => {
+                let mut idle = lock(idle);
+                let is_stale =
+                    |idle: &&Idle| limits.idle_timeout <= now.saturating_duration_since(idle.since);
+                let stale = idle.iter().take_while(is_stale).count();
+                let surplus = stale.min(idle.len().saturating_sub(1));
+                idle.drain(..surplus).collect()
+            }
         };
         for idle in surplus {
             self.shared.tasks.spawn(idle.connection.close());
@@ -231,28 +242,81 @@ impl Pool {
     /// Closes every connection; none may be lent.
     pub(crate) async fn close(&self) {
         self.shared.limiter.close();
-        let idle = std::mem::take(&mut *self.idle());
+        let idle = match &self.shared.store {
+            Store::Served(served) => return served.close().await,
+            Store::Own(idle) => std::mem::take(&mut *lock(idle)),
+        };
         for idle in idle {
             idle.connection.close().await;
         }
     }
 
     /// Takes a connection back that holds nothing of its borrower's.
-    fn keep(&self, connection: Box<dyn Connection>) {
-        self.idle().push(Idle { connection, since: Instant::now() });
+    fn keep(&self, taken: Taken) {
+        let Taken { connection, place } = taken;
+        match (&self.shared.store, place) {
+            (Store::Served(served), Some(place)) => served.keep(self, (connection, *place)),
+            (Store::Own(idle), _) => lock(idle).push(Idle { connection, since: Instant::now() }),
+            (Store::Served(_), None) => unreachable!("a server's connection has a place"),
+        }
     }
 
     /// Makes a connection fit for the next borrower, then frees its place.
     async fn recycle(self, mut loan: Loan) {
-        match loan.connection.reset().await {
-            Ok(()) => self.keep(loan.connection),
-            Err(_broken) => loan.connection.close().await,
+        match loan.taken.connection.reset().await {
+            Ok(()) => self.keep(loan.taken),
+            Err(_broken) => {
+                loan.taken.connection.close().await;
+                drop(loan.taken.place);
+            }
         }
         drop((loan.permit, loan.lease));
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
-        self.shared.idle.lock().expect("never panics while locked")
+    fn served(&self) -> Option<&Served> {
+        match &self.shared.store {
+            Store::Served(served) => Some(served),
+            Store::Own(_) => None,
+        }
+    }
+
+    fn limits(&self) -> RwLockReadGuard<'_, DatabaseLimits> {
+        self.shared.limits.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn lock(idle: &Mutex<Vec<Idle>>) -> MutexGuard<'_, Vec<Idle>> {
+    idle.lock().expect("never panics while locked")
+}
+
+// === impl Taken ===
+
+impl Taken {
+    fn own(idle: Idle) -> Self {
+        Self { connection: idle.connection, place: None }
+    }
+}
+
+// === impl Wait ===
+
+impl Wait {
+    fn new(most: Duration, deadline: Option<Instant>) -> Self {
+        let started = tokio::time::Instant::now().into_std();
+        let latest = started + most;
+        Self { started, until: deadline.map_or(latest, |deadline| deadline.min(latest)) }
+    }
+
+    /// What comes of it, or `None` if it takes too long.
+    async fn bound<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        timeout_at(self.until.into(), future).await.ok()
+    }
+
+    fn waited(&self) -> Duration {
+        tokio::time::Instant::now().into_std().saturating_duration_since(self.started)
+    }
+
+    fn late(&self, pool: &Pool) -> AcquireError {
+        AcquireError::TimedOut { waited: self.waited(), limit: pool.status().limit.get() }
     }
 }
 
@@ -297,95 +361,24 @@ impl Deref for Session {
     type Target = dyn Connection;
 
     fn deref(&self) -> &Self::Target {
-        &*self.loan().connection
+        &*self.loan().taken.connection
     }
 }
 
 impl DerefMut for Session {
     fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut *self.loan.as_mut().expect("taken only by drop").connection
+        &mut *self.loan.as_mut().expect("taken only by drop").taken.connection
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
         let Some(loan) = self.loan.take() else { return };
-        if loan.connection.state() == SessionState::Clean {
-            self.pool.keep(loan.connection);
+        if loan.taken.connection.state() == SessionState::Clean {
+            self.pool.keep(loan.taken);
             drop((loan.permit, loan.lease));
         } else {
             self.pool.shared.tasks.spawn(self.pool.clone().recycle(loan));
-        }
-    }
-}
-
-// === impl AcquireError ===
-
-impl AcquireError {
-    /// What refused it, if that was a rule or a limit and not a failure.
-    pub(crate) fn refusal(&self) -> Option<Refusal> {
-        match self {
-            Self::QueueFull { .. } => Some(Refusal::ConnectionQueue),
-            Self::TimedOut { .. } => Some(Refusal::Connections),
-            Self::TooOften { .. } => Some(Refusal::Rate),
-            Self::Paused { .. } | Self::BeingDropped => Some(Refusal::Paused),
-            Self::Ended | Self::Closed => Some(Refusal::Closing),
-            Self::Connect(_) => None,
-        }
-    }
-}
-
-impl Reportable for AcquireError {
-    fn kind(&self) -> ErrorKind {
-        match self {
-            Self::QueueFull { .. }
-            | Self::TimedOut { .. }
-            | Self::TooOften { .. }
-            | Self::Paused { .. }
-            | Self::BeingDropped
-            | Self::Ended => ErrorKind::Overloaded,
-            Self::Closed => ErrorKind::ShuttingDown,
-            Self::Connect(source) => source.kind(),
-        }
-    }
-
-    fn code(&self) -> ErrorCode {
-        match self {
-            Self::QueueFull { .. } => ErrorCode::QueueFull,
-            Self::TimedOut { .. } => ErrorCode::ConnectionLimitReached,
-            Self::TooOften { .. } => ErrorCode::RateLimited,
-            Self::Paused { .. } => ErrorCode::DatabasePaused,
-            Self::BeingDropped => ErrorCode::DatabaseUnavailable,
-            Self::Ended => ErrorCode::SessionEnded,
-            Self::Closed => ErrorCode::ShuttingDown,
-            Self::Connect(source) => source.code(),
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::QueueFull { limit } => {
-                Some(format!("try again later, or ask the operator to raise pool_queue (now {limit})"))
-            }
-            Self::TooOften { rate, retry_after } => Some(format!(
-                "try again in {} ms, or ask the operator to raise requests_per_second (now {rate})",
-                retry_after.as_millis()
-            )),
-            Self::Paused { .. } => Some("try again later, or ask the operator to resume it".to_owned()),
-            Self::BeingDropped => Some("try again later: the name may be free then".to_owned()),
-            Self::Ended => Some("send it again; what was not committed is gone".to_owned()),
-            Self::TimedOut { limit, .. } => Some(format!(
-                "{limit} connections to this database are in use; end transactions sooner, or ask the operator to raise pool_size"
-            )),
-            Self::Closed => None,
-            Self::Connect(source) => source.hint(),
-        }
-    }
-
-    fn public_message(&self) -> String {
-        match self {
-            Self::Connect(source) => source.public_message(),
-            _ => self.to_string(),
         }
     }
 }

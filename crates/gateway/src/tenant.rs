@@ -1,5 +1,6 @@
 //! A database open in this process: what the catalog said, the engine's handle, its connections.
 use crate::book::Book;
+use crate::budget::Backends;
 use crate::catalog::Spec;
 use crate::event::CloseReason;
 use crate::hold::Holds;
@@ -114,6 +115,8 @@ pub struct TenantStatus {
     pub failing: bool,
     /// The process it runs in, where that is not this one.
     pub process: Option<Process>,
+    /// Its connections to its server, where it takes such.
+    pub backends: Option<Backends>,
 }
 
 /// What a tenant is made of.
@@ -157,7 +160,7 @@ impl Tenant {
     pub(crate) fn heed(&self, book: &Book) {
         {
             let _one = self.heeding.lock().expect("never panics while locked");
-            let limits = book.of(&self.spec.target);
+            let limits = book.of(&self.spec.target, self.pool.takes());
             self.pool.heed(&limits);
             self.rate.store(limits.requests_per_second.map_or(0, NonZeroU32::get), Ordering::Relaxed);
             self.database.bound(limits.max_database_bytes);
@@ -263,6 +266,7 @@ impl Tenant {
             size: self.database.size().await,
             failing: self.is_failing(),
             process: self.database.process(),
+            backends: self.pool.backends(),
         }
     }
 }

@@ -55,6 +55,10 @@ fn limits() -> Limits {
     Limits { max_connections: n(4), ..Limits::default() }
 }
 
+fn idle(idle_timeout: Duration) -> Limits {
+    Limits { database: DatabaseLimits { idle_timeout, ..limits().database }, ..limits() }
+}
+
 async fn start(fake: &Fake, journal: &Journal, (limits, heard): (Limits, Arc<Heard>)) -> Gateway {
     let configured = [
         Spec { target: Target::Default, location: Location("default".into()) },
@@ -168,7 +172,11 @@ async fn of_concurrent_changes_none_is_lost_and_each_is_recorded() {
 
 #[tokio::test(start_paused = true)]
 async fn requests_beyond_the_rate_wait_for_their_turn_and_then_are_refused() {
-    let house = house(Limits { acquire_timeout: Duration::from_secs(1), ..limits() }).await;
+    let house = house(Limits {
+        database: DatabaseLimits { acquire_timeout: Duration::from_secs(1), ..limits().database },
+        ..limits()
+    })
+    .await;
     let (target, other) = (named("a"), named("b"));
     house.fake.put("a");
     let rate = LimitsPatch { requests_per_second: Patch::Set(Some(n(10))), ..LimitsPatch::default() };
@@ -323,11 +331,11 @@ async fn a_database_full_of_sessions_and_waiters_does_not_hold_up_another() {
 
 #[tokio::test(start_paused = true)]
 async fn a_shorter_idle_timeout_holds_soon_however_long_the_former_was() {
-    let house = house(Limits { idle_timeout: Duration::from_secs(24 * 3600), ..limits() }).await;
+    let house = house(idle(Duration::from_secs(24 * 3600))).await;
     let target = Target::Default;
     drop(join_all((0..2).map(|_| house.session(&target))).await);
     tokio::task::yield_now().await;
-    let short = Limits { idle_timeout: Duration::from_millis(1), ..limits() };
+    let short = idle(Duration::from_millis(1));
     house.gateway.set_defaults(short).expect("changes");
     // How long something was idle is a matter of the system's clock.
     let idle = std::time::Instant::now();

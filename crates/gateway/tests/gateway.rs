@@ -280,7 +280,7 @@ async fn what_was_replaced_and_is_not_asked_for_is_closed_by_the_housekeeping() 
     let gateway = gateway(&fake, 2, Dynamic::Create).await;
     assert_eq!(visit(&gateway, &named("a")).await, Ok("a".into()));
     fake.remove("a");
-    tokio::time::sleep(Limits::default().idle_timeout).await;
+    tokio::time::sleep(Limits::default().database.idle_timeout).await;
     assert_eq!(gateway.counts().places, 0);
 }
 

@@ -14,6 +14,11 @@ pub(crate) fn told(limits: &DatabaseLimits) -> Limits {
     let time = |time| Value::from(humantime::format_duration(time).to_string());
     let options = [
         ("pool_size", limits.sessions.get().into()),
+        ("max_overflow", limits.overflow.into()),
+        ("pre_ping", limits.pre_ping.into()),
+        ("idle_timeout", time(limits.idle_timeout)),
+        ("max_lifetime", time(limits.max_lifetime)),
+        ("acquire_timeout", time(limits.acquire_timeout)),
         ("pool_queue", limits.queue.into()),
         ("requests_per_second", limits.requests_per_second.map(NonZeroU32::get).into()),
         ("statement_timeout", time(limits.statement_timeout)),
@@ -33,6 +38,11 @@ pub(crate) fn patch(asked: &Limits) -> Result<(LimitsPatch, bool), Problem> {
         let wrong = |expected| Problem::bad_request(format!("{key} must be {expected}"));
         match key.as_str() {
             "pool_size" => patch.sessions = read(value, positive).ok_or(wrong(COUNT))?,
+            "max_overflow" => patch.overflow = read(value, count).ok_or(wrong(COUNT))?,
+            "pre_ping" => patch.pre_ping = read(value, truth).ok_or(wrong(TRUTH))?,
+            "idle_timeout" => patch.idle_timeout = read(value, time).ok_or(wrong(TIME))?,
+            "max_lifetime" => patch.max_lifetime = read(value, time).ok_or(wrong(TIME))?,
+            "acquire_timeout" => patch.acquire_timeout = read(value, time).ok_or(wrong(TIME))?,
             "pool_queue" => patch.queue = read(value, count).ok_or(wrong(COUNT))?,
             "requests_per_second" => {
                 patch.requests_per_second =
@@ -63,6 +73,7 @@ pub(crate) fn patch(asked: &Limits) -> Result<(LimitsPatch, bool), Problem> {
 }
 
 const COUNT: &str = "a whole number, or null for the limit of all databases";
+const TRUTH: &str = "true or false, or null for the limit of all databases";
 const BOUND: &str =
     "a whole number of 1 or more, \"none\" for no bound, or null for the limit of all databases";
 const TIME: &str = "a time such as 500ms or 30s, or null for the limit of all databases";
@@ -90,6 +101,14 @@ fn count(value: &Value) -> Option<u32> {
 
 fn positive(value: &Value) -> Option<NonZeroU32> {
     NonZeroU32::new(count(value)?)
+}
+
+fn truth(value: &Value) -> Option<bool> {
+    match value {
+        // As on a command line.
+        Value::String(text) => text.parse().ok(),
+        value => value.as_bool(),
+    }
 }
 
 fn bytes(value: &Value) -> Option<u64> {
@@ -132,7 +151,8 @@ mod tests {
     fn limits_are_read_as_the_options_are() {
         let body = json!({
             "pool_size": 5, "requests_per_second": "none", "statement_timeout": 1.5, "transaction_timeout": "2min",
-            "max_result_rows": null, "max_database_bytes": "1GiB", "drain": true
+            "max_result_rows": null, "max_database_bytes": "1GiB", "drain": true,
+            "max_overflow": 0, "pre_ping": false, "max_lifetime": "1h"
         });
         let (patch, drain) = patch(&asked(body)).expect("valid");
         assert!(drain);
@@ -142,6 +162,8 @@ mod tests {
         assert_eq!(patch.transaction_timeout, Patch::Set(Duration::from_secs(120)));
         assert_eq!(patch.max_result_rows, Patch::Default);
         assert_eq!(patch.max_database_bytes, Patch::Set(Some(1 << 30)));
+        assert_eq!((patch.overflow, patch.pre_ping), (Patch::Set(0), Patch::Set(false)));
+        assert_eq!(patch.max_lifetime, Patch::Set(Duration::from_secs(3600)));
         assert_eq!(patch.queue, Patch::Keep);
     }
 
@@ -156,6 +178,9 @@ mod tests {
             json!({"statement_timeout": -1}),
             json!({"max_database_bytes": true}),
             json!({"drain": 1}),
+            json!({"pre_ping": "maybe"}),
+            json!({"max_overflow": -1}),
+            json!({"max_lifetime": "none"}),
             json!({"limit": 5}),
         ] {
             assert!(patch(&asked(body.clone())).is_err(), "{body}");

@@ -1,5 +1,6 @@
 //! A fake engine: databases are names in a set, and every statement answers with its database's place, but
 //! for `FAIL` and a native code, which fails so and rolls back.
+mod server;
 mod told;
 
 use futures::future::BoxFuture;
@@ -7,7 +8,7 @@ use futures::stream::StreamExt;
 use rowhouse_engine::{
     Batch, Chunk, Chunks, Claim, Claimant, Column, Condition, Connection, Course, Database, Description,
     Engine, EngineError, Listener, Listening, Location, Options, Outcome, Over, Presence, Restoration,
-    SessionState, Stage, Stamp,
+    Server, SessionState, Stage, Stamp,
 };
 use rowhouse_types::{DatabaseName, Request, ValueRef};
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,6 +44,10 @@ struct State {
     is_mute: bool,
     /// Who listens to each.
     listeners: BTreeMap<String, Arc<dyn Listener>>,
+    /// The server of databases whose place begins with a label and a slash.
+    servers: BTreeMap<String, server::Load>,
+    /// Databases whose connections answer no longer.
+    silent: BTreeSet<String>,
     /// Whoever looks next waits for it before it is told what it found.
     late_look: Option<oneshot::Receiver<()>>,
     tally: Tally,
@@ -233,7 +238,11 @@ impl Engine for Fake {
     }
 
     fn locate(&self, name: &DatabaseName) -> Location {
-        Location(name.to_string())
+        Location(self.place_of(name))
+    }
+
+    fn is_served(&self, at: &Location) -> bool {
+        self.server_of(&at.0).is_some()
     }
 
     fn probe<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Result<Presence, EngineError>> {
@@ -354,14 +363,22 @@ struct FakeDatabase {
 impl Database for FakeDatabase {
     fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, EngineError>> {
         self.engine.state().tally.connected += 1;
-        let connection = FakeConnection {
-            engine: self.engine.clone(),
-            at: self.at.clone(),
-            generation: self.generation,
-            state: SessionState::Clean,
-            unbegun: None,
-        };
-        Box::pin(async move { Ok(Box::new(connection) as Box<dyn Connection>) })
+        Box::pin(async move {
+            let seat = self.engine.sit_down(&self.at).await?;
+            let connection = FakeConnection {
+                engine: self.engine.clone(),
+                at: self.at.clone(),
+                generation: self.generation,
+                state: SessionState::Clean,
+                unbegun: None,
+                seat,
+            };
+            Ok(Box::new(connection) as Box<dyn Connection>)
+        })
+    }
+
+    fn server(&self) -> Option<Arc<dyn Server>> {
+        self.engine.server_of(&self.at)
     }
 
     fn verify(&self) -> Result<(), EngineError> {
@@ -416,6 +433,8 @@ struct FakeConnection {
     generation: u64,
     state: SessionState,
     unbegun: Option<Request>,
+    /// What it takes up of a server.
+    seat: Option<server::Seat>,
 }
 
 impl FakeConnection {
@@ -469,7 +488,8 @@ impl Connection for FakeConnection {
     }
 
     fn ping(&mut self) -> BoxFuture<'_, Result<(), EngineError>> {
-        Box::pin(async { Ok(()) })
+        let is_silent = self.engine.state().silent.contains(&self.at);
+        Box::pin(async move { if is_silent { Err(EngineError::Lost) } else { Ok(()) } })
     }
 
     fn reset(&mut self) -> BoxFuture<'_, Result<(), EngineError>> {
@@ -482,6 +502,10 @@ impl Connection for FakeConnection {
     }
 
     fn close(self: Box<Self>) -> BoxFuture<'static, ()> {
-        Box::pin(async {})
+        Box::pin(async move {
+            if let Some(seat) = self.seat {
+                seat.stand_up().await;
+            }
+        })
     }
 }

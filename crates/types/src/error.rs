@@ -71,6 +71,8 @@ error_codes! {
     QueueFull = "queue_full",
     /// Every connection to this database was in use until the deadline.
     ConnectionLimitReached = "connection_limit_reached",
+    /// Every connection that the server of this database can take was in use until the deadline.
+    ServerConnectionLimitReached = "server_connection_limit_reached",
     /// This database is asked for, or these credentials are used, more often than may be.
     RateLimited = "rate_limited",
     /// The database is paused, and was not resumed in time.

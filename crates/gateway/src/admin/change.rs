@@ -2,10 +2,11 @@
 //! every session, open ones included.
 use super::error::AdminError;
 use crate::book::OWN_MAX;
+use crate::catalog::Resolution;
 use crate::clients::{Change, Changed};
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Shared};
 use crate::journal::{Action, Cause, Entry, Recording};
-use crate::limits::{DatabaseLimits, Limits, LimitsPatch, OwnLimits, Patch};
+use crate::limits::{DatabaseLimits, Limits, LimitsPatch, OwnLimits, Patch, Takes};
 use rowhouse_types::{Reportable, Target};
 use std::error::Error;
 use std::num::NonZeroU32;
@@ -22,9 +23,29 @@ pub struct LimitsChanged {
 }
 
 impl Gateway {
-    /// What a database may use now.
+    /// What a request to a database may use now. It is asked for with every request, so it does not look
+    /// where the database is: the size of the pool is told by [`Gateway::pool_limits_of`].
     pub fn limits_of(&self, target: &Target) -> DatabaseLimits {
-        self.shared.book.of(target)
+        self.shared.book.of(target, Takes::Own)
+    }
+
+    /// What a database may use now, with the size of its pool, which depends on where it is.
+    pub fn pool_limits_of(&self, target: &Target) -> DatabaseLimits {
+        self.shared.book.of(target, self.takes(target))
+    }
+
+    /// Whose connections a database takes.
+    pub(super) fn takes(&self, target: &Target) -> Takes {
+        if let Some(tenant) = self.tenant(target) {
+            return tenant.pool.takes();
+        }
+        let Shared { catalog, engine, .. } = &*self.shared;
+        let is_served = match catalog.resolve(target) {
+            Ok(Resolution::Configured(spec)) => engine.is_served(&spec.location),
+            Ok(Resolution::Dynamic(name, _)) => engine.is_served(&engine.locate(name)),
+            Err(_nowhere) => false,
+        };
+        if is_served { Takes::Server } else { Takes::Own }
     }
 
     /// What a database may use of its own, different from all others.
@@ -61,9 +82,9 @@ impl Gateway {
         // after whoever has found it here.
         let _one = self.shared.changing.lock().await;
         let exists = self.must_exist(target).await;
-        let from = self.limits_of(target);
+        let from = self.pool_limits_of(target);
         let own = self.own_limits(target).patched(patch);
-        let to = own.over(&self.limits().database);
+        let to = own.over(&self.limits().defaults(self.takes(target)));
         let changed = exists.and_then(|()| self.apply(target, own, (&from, &to), drain));
         let active = self.tenant(target).map(|tenant| tenant.pool.status().held);
         let entry = Entry {
@@ -94,11 +115,11 @@ impl Gateway {
     ) -> Result<Changed, AdminError> {
         let _one = self.shared.changing.lock().await;
         let exists = self.must_exist(target).await;
-        let from = self.limits_of(target).sessions;
+        let DatabaseLimits { sessions: from, overflow, .. } = self.pool_limits_of(target);
         let active = self.tenant(target).map_or(0, |tenant| tenant.pool.status().held);
-        let (own, all) = (self.own_limits(target), self.limits().database);
+        let (own, all) = (self.own_limits(target), self.limits().defaults(self.takes(target)));
         let changed = exists.and_then(|()| {
-            let to = change.decide(from, active)?;
+            let to = change.decide(from, active.saturating_sub(overflow))?;
             let changed = OwnLimits { sessions: Some(to), ..own };
             let limits = (&own.over(&all), &changed.over(&all));
             let drains =
@@ -135,7 +156,9 @@ impl Gateway {
     /// When a limit cannot be that; nothing has changed then.
     pub fn set_defaults(&self, limits: Limits) -> Result<(), AdminError> {
         limits.database.check()?;
+        limits.defaults(Takes::Server).check()?;
         self.shared.book.set_all(limits);
+        self.shared.budgets.heed();
         self.shared.registry.resize();
         self.tenants().iter().for_each(|tenant| tenant.heed(&self.shared.book));
         Ok(())
@@ -169,9 +192,9 @@ impl Gateway {
         to.check()?;
         let tenant = self.tenant(target);
         if let Some(tenant) = &tenant
-            && from.sessions != to.sessions
+            && from.at_once() != to.at_once()
         {
-            tenant.pool.change(Change::Set { limit: to.sessions, drain })?;
+            tenant.pool.change(Change::Set { limit: to.at_once(), drain })?;
         }
         if !self.shared.book.set_own(target, own) {
             if let Some(tenant) = tenant {

@@ -122,7 +122,7 @@ impl Gateway {
             target: target.clone(),
             kind,
             bytes,
-            limits: self.limits_of(target),
+            limits: self.pool_limits_of(target),
             own: self.own_limits(target),
             paused: shared.gates.is_paused(target),
             waiting: shared.gates.waiting(target) + now.map_or(0, |now| now.waiting),

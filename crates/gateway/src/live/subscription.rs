@@ -79,7 +79,7 @@ impl Client {
         let (gateway, asker) = (self.gateway(), self.reader());
         let shared = &gateway.shared;
         let started = tokio::time::Instant::now().into_std();
-        let latest = started + shared.book.all().acquire_timeout;
+        let latest = started + gateway.limits_of(target).acquire_timeout;
         let until = deadline.map_or(latest, |deadline| deadline.min(latest));
         let mut again = true;
         loop {

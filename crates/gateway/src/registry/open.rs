@@ -8,9 +8,10 @@ use super::thrash::Thrashing;
 use super::{DynamicStatus, RegistryStatus};
 use crate::admin::{Gates, Past};
 use crate::book::Book;
+use crate::budget::Budgets;
 use crate::catalog::{Dynamic, Spec};
 use crate::event::{CloseReason, Event, Observer};
-use crate::limits::Limits;
+use crate::limits::{Limits, Takes};
 use crate::live::{Counts as LiveCounts, Live};
 use crate::metadata::State;
 use crate::pace::Pace;
@@ -49,6 +50,8 @@ pub(crate) struct RegistryParts {
     pub(crate) tasks: TaskTracker,
     /// What may be used.
     pub(crate) book: Book,
+    /// What the servers of databases can take.
+    pub(crate) budgets: Budgets,
     /// What is closed to new requests.
     pub(crate) gates: Gates,
     /// What was counted of those that are closed.
@@ -79,7 +82,9 @@ const FLIGHTS_MAX: u32 = 64;
 impl RegistryParts {
     /// What a tenant of an open database is made of.
     pub(crate) fn tenant(&self, database: Arc<dyn Database>) -> TenantParts {
-        let pool = Pool::new(database.clone(), self.book.clone(), self.tasks.clone());
+        let takes = if database.server().is_some() { Takes::Server } else { Takes::Own };
+        let limits = self.book.all().defaults(takes);
+        let pool = Pool::new(database.clone(), limits, &self.budgets, self.tasks.clone());
         let live = Live::new(self.book.clone(), self.live.clone());
         TenantParts { database, pool, live }
     }

@@ -2,6 +2,7 @@
 use super::shares::{Claim, Owner};
 use super::table::{Admission, Effects, Table};
 use crate::book::Book;
+use crate::budget::Budgets;
 use crate::catalog::Spec;
 use crate::event::CloseReason;
 use crate::limits::Limits;
@@ -30,7 +31,8 @@ fn tenant(name: &DatabaseName) -> Arc<Tenant> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let database = runtime.block_on(fake.open(&location)).expect("present");
     let book = Book::new(Limits::default());
-    let pool = Pool::new(database.clone(), book.clone(), TaskTracker::new());
+    let budgets = Budgets::new(book.clone(), TaskTracker::new());
+    let pool = Pool::new(database.clone(), book.all().database, &budgets, TaskTracker::new());
     let spec = Spec { target: Target::Named(name.clone()), location };
     let live = Live::new(book, Arc::default());
     Arc::new(Tenant::new(spec, TenantKind::Dynamic, TenantParts { database, pool, live }))

@@ -305,8 +305,6 @@ fn limits(layers: &Layers) -> Result<Limits, ConfigError> {
         room_timeout: layers.duration("room_timeout")?,
         fair_window: layers.duration("fair_window")?,
         create_rate: positive(layers.integer("create_rate")?),
-        acquire_timeout: layers.duration("acquire_timeout")?,
-        idle_timeout: layers.duration("idle_timeout")?,
         live: LiveLimits {
             window: positive(layers.integer("live_window")?),
             window_bytes: layers.bytes("live_window_bytes")?,
@@ -314,6 +312,11 @@ fn limits(layers: &Layers) -> Result<Limits, ConfigError> {
         },
         database: DatabaseLimits {
             sessions: positive(layers.integer("pool_size")?),
+            overflow: narrow(layers.integer("max_overflow")?),
+            pre_ping: layers.boolean("pre_ping")?,
+            idle_timeout: layers.duration("idle_timeout")?,
+            max_lifetime: layers.duration("max_lifetime")?,
+            acquire_timeout: layers.duration("acquire_timeout")?,
             queue: narrow(layers.integer("pool_queue")?),
             requests_per_second: layers.integer_if_set("requests_per_second")?.map(positive),
             statement_timeout: layers.duration("statement_timeout")?,
@@ -323,6 +326,8 @@ fn limits(layers: &Layers) -> Result<Limits, ConfigError> {
             max_result_bytes: Some(layers.bytes("max_result_bytes")?),
             max_database_bytes: layers.bytes_if_set("max_database_bytes")?,
         },
+        server_connections: layers.integer_if_set("server_connections")?.map(positive),
+        ..Limits::default()
     })
 }
 
