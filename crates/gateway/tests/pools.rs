@@ -162,11 +162,12 @@ async fn one_who_leaves_while_it_is_connected_for_him_leaves_the_connection_to_t
     drop(house.session(1).await);
     let held = house.session(1).await;
     house.fake.pause();
-    let gateway = house.gateway.clone();
-    let leaver = tokio::spawn(async move { gateway.connect(&org(1), None).await });
-    settle().await;
-    leaver.abort();
-    settle().await;
+    let target = org(1);
+    tokio::select! {
+        biased;
+        _ = house.gateway.connect(&target, None) => panic!("connecting takes a while"),
+        () = settle() => {}
+    }
     house.fake.resume();
     settle().await;
     assert_eq!((house.backends(), house.idle()), ((2, 2), 1));

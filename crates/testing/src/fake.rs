@@ -1,7 +1,10 @@
 //! A fake engine: databases are names in a set, and every statement answers with its database's place, but
 //! for `FAIL` and a native code, which fails so and rolls back.
 mod server;
+mod tally;
 mod told;
+
+pub use tally::Tally;
 
 use futures::future::BoxFuture;
 use futures::stream::StreamExt;
@@ -51,32 +54,6 @@ struct State {
     /// Whoever looks next waits for it before it is told what it found.
     late_look: Option<oneshot::Receiver<()>>,
     tally: Tally,
-}
-
-/// What has happened at a fake engine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Databases created.
-    pub created: u64,
-    /// Databases opened.
-    pub opened: u64,
-    /// Databases open now.
-    pub open: u64,
-    /// The most that were open at once.
-    pub most_open: u64,
-    /// Connections opened.
-    pub connected: u64,
-    /// Connections reset.
-    pub reset: u64,
-    /// Checkpoints made.
-    pub checkpoints: u64,
-    /// How often it was looked whether others have written.
-    pub looked: u64,
-    /// Backups finished.
-    pub backed_up: u64,
-    /// The most backups that were under way at once.
-    pub most_copying: u64,
-    copying: u64,
 }
 
 /// A database that is open somewhere else.

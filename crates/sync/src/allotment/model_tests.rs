@@ -10,7 +10,7 @@ use std::sync::Mutex as StdMutex;
 
 const PARTIES: usize = 4;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Op {
     Ask(usize),
     Take(usize),
