@@ -78,6 +78,10 @@ pub(crate) struct Backend {
 pub struct Backends {
     /// What the server is called.
     pub server: String,
+    /// How many are kept open.
+    pub size: u32,
+    /// How many more there may be while they are in use.
+    pub overflow: u32,
     /// How many there are, those being opened included.
     pub open: u32,
     /// Of them, those that are kept unused.

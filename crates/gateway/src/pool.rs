@@ -216,7 +216,7 @@ impl Pool {
 
     /// Its connections, where they are a server's.
     pub(crate) fn backends(&self) -> Option<Backends> {
-        self.served().map(Served::status)
+        self.served().map(|served| served.status(&self.limits()))
     }
 
     /// Closes connections beyond those that are kept that nobody has used for the idle timeout, and a

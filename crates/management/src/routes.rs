@@ -1,7 +1,7 @@
 //! The routes, and their description, which is made from the same handlers.
 use crate::handlers::{
     access, connections, database_limits, databases, history, limit, members, metrics, operate,
-    organizations, server,
+    organizations, pools, server,
 };
 use crate::reply::{method_not_allowed, not_found, text};
 use crate::shared::Shared;
@@ -51,6 +51,7 @@ fn described() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(connections::list))
         .routes(routes!(connections::close))
         .routes(routes!(databases::list, databases::create))
+        .routes(routes!(pools::list))
         .routes(routes!(databases::show, databases::remove))
         .routes(routes!(database_limits::status, database_limits::set))
         .routes(routes!(database_limits::increase))

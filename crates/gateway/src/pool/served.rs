@@ -51,9 +51,10 @@ impl Served {
         Self { budget, party, open: Uses::default() }
     }
 
-    pub(super) fn status(&self) -> Backends {
+    pub(super) fn status(&self, limits: &DatabaseLimits) -> Backends {
         let PartyStatus { held, idle, waiting, reclaimed } = self.party.status();
-        Backends { server: self.budget.label().to_owned(), open: held, idle, waiting, reclaimed }
+        let (server, size) = (self.budget.label().to_owned(), limits.sessions.get());
+        Backends { server, size, overflow: limits.overflow, open: held, idle, waiting, reclaimed }
     }
 
     /// A connection that was kept, or a new one as soon as the budget allows.

@@ -289,6 +289,7 @@ fn told(report: &DatabaseReport) -> DatabaseDetail {
         name: name(&report.target).to_owned(),
         open_seconds: status.map(|status| page::seconds(status.opened_at.elapsed())),
         paused: report.paused,
+        pool: status.and_then(|status| Some(super::pools::told(&report.target, status.backends.as_ref()?))),
         sessions: status.map_or(0, |status| status.active),
         state: if open.is_some() { "open".to_owned() } else { "closed".to_owned() },
         uses: status.map_or(0, |status| status.uses),

@@ -1,4 +1,5 @@
 //! Metrics: what is so now, from the ledgers themselves; what has happened, from the program's counters.
+use super::pools;
 use crate::exposition::{Exposition, KIND, Kind};
 use crate::reply::{Problem, text};
 use crate::request::name;
@@ -85,7 +86,8 @@ fn journal(out: &mut Exposition, counts: &JournalCounts) {
 }
 
 fn databases(out: &mut Exposition, status: Status) {
-    let Status { configured, opened, failing, limits, .. } = status;
+    let Status { configured, opened, failing, limits, budgets, .. } = status;
+    pools::servers(out, &budgets);
     let mut open: Vec<_> = configured.into_iter().chain(opened.open).collect();
     out.gauge("rowhouse_databases_open", "Databases open.", open.len());
     out.gauge(
@@ -113,6 +115,14 @@ fn databases(out: &mut Exposition, status: Status) {
     per_database(out, (&open, &others), uses, |one| Some(one.uses));
     let bytes = ("rowhouse_database_bytes", Kind::Gauge, "Bytes the database takes on disk.");
     per_database(out, (&open, &others), bytes, |one| one.size);
+    let help = "Connections to its server that the database has.";
+    let connections = ("rowhouse_database_connections", Kind::Gauge, help);
+    per_database(out, (&open, &others), connections, |one| pools::backends(one, |all| all.open));
+    let idle = ("rowhouse_database_connections_idle", Kind::Gauge, "Of them, those that are kept unused.");
+    per_database(out, (&open, &others), idle, |one| pools::backends(one, |all| all.idle));
+    let help = "Requests that wait for a connection to the database's server.";
+    let waiting = ("rowhouse_database_connections_waiting", Kind::Gauge, help);
+    per_database(out, (&open, &others), waiting, |one| pools::backends(one, |all| all.waiting));
 }
 
 /// A family with a sample for each of the busiest databases, and one for all others together.
@@ -128,8 +138,9 @@ fn per_database(
             family.sample(&[("database", name(&one.spec.target))], value);
         }
     }
+    let others: Vec<_> = others.iter().filter_map(value).collect();
     if !others.is_empty() {
-        let sum = others.iter().filter_map(value).fold(0, u64::saturating_add);
+        let sum = others.into_iter().fold(0, u64::saturating_add);
         family.sample(&[("database", OTHER)], sum);
     }
 }

@@ -11,4 +11,5 @@ pub(crate) mod members;
 pub(crate) mod metrics;
 pub(crate) mod operate;
 pub(crate) mod organizations;
+pub(crate) mod pools;
 pub(crate) mod server;

@@ -1,9 +1,10 @@
 //! `rowhouse top`: how busy a running server is, each second anew.
 use super::api::{Api, Reach, USUAL};
 use super::repeat::{interval, repeat};
+use super::table::plain;
 use super::{Failure, listing};
 use clap::Args;
-use rowhouse_wire::management::{Clients, Database, Databases, StatsDetail};
+use rowhouse_wire::management::{Clients, Database, Databases, Pools, Server, StatsDetail};
 use std::cmp::Reverse;
 use std::io::Write;
 use std::time::Duration;
@@ -50,6 +51,8 @@ impl Top {
         let open = api.all("/databases?state=open&limit=1000", "databases", "after").map_err(failed)?;
         let open: Databases =
             serde_json::from_value(open).map_err(super::api::ApiError::Unknown).map_err(failed)?;
+        let pools = api.get("/pools?limit=1");
+        let pools: Pools = pools.and_then(|answer| answer.read()).map_err(failed)?;
         let idle = api.get(format!("/connections?sort=idle&limit={rows}"));
         let idle: Clients = idle.and_then(|answer| answer.read()).map_err(failed)?;
 
@@ -72,6 +75,9 @@ impl Top {
             stats.refused_connections
         )?;
         writeln!(out, "databases  {} open", open.open)?;
+        for server in &pools.servers {
+            writeln!(out, "{}", connections(server))?;
+        }
         writeln!(out)?;
         writeln!(out, "busiest databases")?;
         write!(out, "{}", listing::databases(busiest(&open.databases, rows.into())))?;
@@ -80,6 +86,16 @@ impl Top {
         write!(out, "{}", listing::connections(&idle.connections))?;
         Ok(())
     }
+}
+
+/// What a server has to do.
+fn connections(server: &Server) -> String {
+    let budget = server.budget.map_or("unknown".to_owned(), |budget| budget.to_string());
+    let Server { in_use, idle, waiting, .. } = server;
+    format!(
+        "server     {}: {in_use} in use and {idle} idle of {budget}, {waiting} waiting",
+        plain(&server.server)
+    )
 }
 
 /// Those with the most sessions at work, at most so many.

@@ -48,6 +48,8 @@ pub struct DatabaseDetail {
     pub open_seconds: Option<f64>,
     /// Whether new requests wait until it is resumed.
     pub paused: bool,
+    /// Its connections to its server; null where it takes none, or is closed.
+    pub pool: Option<super::Pool>,
     /// Sessions at work.
     pub sessions: u32,
     /// `open` or `closed`.

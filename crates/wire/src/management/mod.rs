@@ -10,6 +10,7 @@ mod limit;
 mod operate;
 mod organizations;
 mod percentage;
+mod pools;
 mod record;
 mod request;
 
@@ -24,6 +25,7 @@ pub use organizations::{
     OrganizationDetail, Organizations, Setting, Settings, Suspension,
 };
 pub use percentage::Percentage;
+pub use pools::{Pool, Pools, Server};
 pub use record::{Audit, AuditEntry, History, LimitChange};
 pub use request::{Amount, Malformed, NewLimit};
 

@@ -40,6 +40,8 @@ enum Ask {
         #[arg(long)]
         open: bool,
     },
+    /// List the connections to PostgreSQL servers, and which databases have them
+    Pools,
     /// Create a database
     Create { name: Name },
     /// Show what a database is and may use
@@ -144,6 +146,7 @@ impl Ask {
                 "databases",
                 "after",
             ),
+            Self::Pools => api.all("/pools?limit=1000", "pools", "after"),
             other => api.ask(&other.question())?.read(),
         }
     }
@@ -152,6 +155,7 @@ impl Ask {
         let post = |name: &Name, verb: &str| Question::post(name.path(verb), json!({}));
         match self {
             Self::List { .. } => Question::get("/databases"),
+            Self::Pools => Question::get("/pools"),
             Self::Create { name } => Question::post("/databases", json!({ "name": name.0 })),
             Self::Show { name } => Question::get(name.path("")),
             Self::Drop { name, force, .. } => {

@@ -12,6 +12,11 @@ use std::io::{self, Write};
 pub(super) fn answer(command: &Ask, answer: Value, out: &mut impl Write) -> anyhow::Result<()> {
     match command {
         Ask::List { .. } => list(&read(answer)?, out)?,
+        Ask::Pools => {
+            let pools: wire::Pools = read(answer)?;
+            writeln!(out, "{}", listing::servers(&pools.servers))?;
+            write!(out, "{}", listing::pools(&pools.pools))?;
+        }
         Ask::Show { .. } => show(&read(answer)?, out)?,
         Ask::Limit { limit: None, .. } => {
             let status: wire::LimitStatus = read(answer)?;
@@ -52,6 +57,11 @@ fn show(database: &wire::DatabaseDetail, out: &mut impl Write) -> io::Result<()>
     writeln!(out, "Sessions: {}", database.sessions)?;
     writeln!(out, "Waiting: {}", database.waiting)?;
     writeln!(out, "Uses: {}", database.uses)?;
+    if let Some(pool) = &database.pool {
+        let wire::Pool { lent, idle, waiting, reclaimed, .. } = pool;
+        writeln!(out, "Server: {}", plain(&pool.server))?;
+        writeln!(out, "Connections: {lent} lent, {idle} idle, {waiting} waited for, {reclaimed} reclaimed")?;
+    }
     writeln!(out, "Paused: {}", truth(database.paused))?;
     writeln!(out, "Frozen: {}", truth(database.frozen))?;
     writeln!(out, "Failing: {}", truth(database.failing))?;
