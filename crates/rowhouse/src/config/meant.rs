@@ -4,14 +4,14 @@ use super::error::ConfigError;
 use super::http::Http;
 use super::layers::{Layers, Origin};
 use super::management::Management;
-use super::postgres::{PoolSizes, Postgres};
+use super::postgres::Postgres;
 use crate::life::Autoscale;
 use rowhouse_access::AccessParts;
 use rowhouse_engine::{Location, SqlPolicy};
 use rowhouse_engine_postgres::Dsn;
 use rowhouse_engine_sqlite::Synchronous;
 use rowhouse_gateway::routing::Router;
-use rowhouse_gateway::{Catalog, DatabaseLimits, Dynamic, Limits, LiveLimits, Plan, Spec};
+use rowhouse_gateway::{Catalog, DatabaseLimits, Dynamic, Limits, LiveLimits, Plan, PoolSize, Spec};
 use rowhouse_types::Target;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -55,10 +55,6 @@ pub struct Config {
     pub database_url: Option<Dsn>,
     /// Where databases of new names are, in PostgreSQL; files if not.
     pub postgres: Option<Postgres>,
-    /// How many connections to the metadata database there may be.
-    pub metadata_pool: PoolSizes,
-    /// How many connections to each PostgreSQL database there may be.
-    pub org_pool: PoolSizes,
     /// How backups are made, if there is a place for them.
     pub backups: Option<Plan>,
     /// What the gateway may use.
@@ -152,8 +148,6 @@ impl Config {
             data_directory,
             database_url: layers.dsn("database_url")?,
             postgres,
-            metadata_pool: PoolSizes::resolve(layers, ("metadata_pool_size", "metadata_max_overflow"))?,
-            org_pool: PoolSizes::resolve(layers, ("org_pool_size", "org_max_overflow"))?,
             limits: limits(layers)?,
             sql_policy: policy(layers, "sql_policy")?,
             max_request_bytes: narrow(layers.bytes("max_request_bytes")?),
@@ -327,8 +321,13 @@ fn limits(layers: &Layers) -> Result<Limits, ConfigError> {
             max_database_bytes: layers.bytes_if_set("max_database_bytes")?,
         },
         server_connections: layers.integer_if_set("server_connections")?.map(positive),
-        ..Limits::default()
+        organizations: pool(layers, ("org_pool_size", "org_max_overflow"))?,
+        metadata: pool(layers, ("metadata_pool_size", "metadata_max_overflow"))?,
     })
+}
+
+fn pool(layers: &Layers, (size, overflow): (&str, &str)) -> Result<PoolSize, ConfigError> {
+    Ok(PoolSize { size: positive(layers.integer(size)?), overflow: narrow(layers.integer(overflow)?) })
 }
 
 pub(super) fn absolute(path: &Path) -> PathBuf {

@@ -30,5 +30,5 @@ pub use management::Management;
 pub use meant::{Config, Isolation, LogFormat};
 pub use opt::Opt;
 pub use options::OPTIONS;
-pub use postgres::{PoolSizes, Postgres, SecretFile};
+pub use postgres::{Postgres, SecretFile};
 pub use show::{example, table};

@@ -257,11 +257,20 @@ const FIRST: &[Opt] = &[
         "100",
         "The most databases one client may create in a second; what goes beyond waits.",
     ).live(),
-    opt("pool_size", Kind::Integer(1, 10_000), "100", "The most sessions of one database in use at once; in PostgreSQL org_pool_size takes its place.").live(),
-    opt("max_overflow", Kind::Integer(0, 10_000), "0", "How many sessions more may be in use at once; in PostgreSQL org_max_overflow takes its place.").live(),
-    opt("server_connections", Kind::Integer(1, 100_000), "", "The most connections to one PostgreSQL server that all databases on it have together; what the server can take, less what administration needs, unless set.").live(),
-    opt("pre_ping", Kind::Boolean, "true", "Whether a connection to PostgreSQL that nobody has used for a second is tried before it is lent.").live(),
-    opt("max_lifetime", Kind::Duration, "30min", "How old a connection to PostgreSQL may be that is lent again; some end up to a tenth earlier.").live(),
+    opt(
+        "pool_size",
+        Kind::Integer(1, 10_000),
+        "100",
+        "The most sessions of one database in use at once; in PostgreSQL org_pool_size takes its place.",
+    )
+    .live(),
+    opt(
+        "max_overflow",
+        Kind::Integer(0, 10_000),
+        "0",
+        "How many sessions more may be in use at once; in PostgreSQL org_max_overflow takes its place.",
+    )
+    .live(),
     opt(
         "database_threads",
         Kind::Integer(1, 1000),

@@ -59,15 +59,6 @@ pub enum SecretFile {
     Made(PathBuf),
 }
 
-/// How many connections to one database there may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PoolSizes {
-    /// Those that stay open.
-    pub size: NonZeroU32,
-    /// The most beyond those.
-    pub overflow: u32,
-}
-
 // === impl Postgres ===
 
 impl Postgres {
@@ -151,20 +142,6 @@ fn secret_file(given: Option<PathBuf>, data_directory: Option<&Path>) -> Result<
         (None, None) => Err(ConfigError::Conflict(
             "results_db_template needs what the passwords of roles are derived from: give --data-directory, where it is made, or --postgres-secret-file with a file of at least 32 random characters that stays the same (`openssl rand -hex 32`)".to_owned(),
         )),
-    }
-}
-
-// === impl PoolSizes ===
-
-impl PoolSizes {
-    pub(super) fn resolve(layers: &Layers, (size, overflow): (&str, &str)) -> Result<Self, ConfigError> {
-        let overflow = u32::try_from(layers.integer(overflow)?).expect("bounded by the table of options");
-        Ok(Self { size: positive(layers.integer(size)?), overflow })
-    }
-
-    /// The most connections at once.
-    pub fn most(self) -> u32 {
-        self.size.get() + self.overflow
     }
 }
 

@@ -216,6 +216,27 @@ fn the_keys_of_every_reply_stand_in_the_order_of_the_alphabet() {
         to: None,
         who: String::new(),
     };
+    let pool = Pool {
+        database: String::new(),
+        idle: 0,
+        lent: 0,
+        max_overflow: 0,
+        pool_size: 0,
+        reclaimed: 0,
+        server: String::new(),
+        waiting: 0,
+    };
+    let server = Server {
+        budget: None,
+        closing: 0,
+        idle: 0,
+        in_use: 0,
+        reclaimed: 0,
+        reserved: None,
+        server: String::new(),
+        takes: None,
+        waiting: 0,
+    };
     let detail = DatabaseDetail {
         bytes: None,
         failing: false,
@@ -225,6 +246,7 @@ fn the_keys_of_every_reply_stand_in_the_order_of_the_alphabet() {
         name: String::new(),
         open_seconds: None,
         paused: false,
+        pool: Some(pool.clone()),
         sessions: 0,
         state: String::new(),
         uses: 0,
@@ -258,6 +280,7 @@ fn the_keys_of_every_reply_stand_in_the_order_of_the_alphabet() {
         text(&Audit { entries: vec![entry], next: None }),
         text(&detail),
         text(&Databases { databases: vec![database], known: Some(1), next: None, open: 0 }),
+        text(&Pools { next: None, pools: vec![pool], servers: vec![server] }),
         text(&Config { options: vec![option] }),
         text(&ConfigChanged {
             changed: vec![],

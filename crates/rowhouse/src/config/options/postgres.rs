@@ -84,14 +84,37 @@ pub(super) const ROWS: &[Opt] = &[
         "org_pool_size",
         Kind::Integer(1, 10_000),
         "5",
-        "The connections to each PostgreSQL database that stay open.",
+        "The connections to each PostgreSQL database that stay open, in the place of pool_size.",
     )
-    .also("DB_ORG_POOL_SIZE"),
+    .also("DB_ORG_POOL_SIZE")
+    .live(),
     opt(
         "org_max_overflow",
         Kind::Integer(0, 10_000),
         "10",
-        "The most connections to each PostgreSQL database beyond those that stay open.",
+        "The most connections to each PostgreSQL database beyond those that stay open, in the place of max_overflow.",
     )
-    .also("DB_ORG_MAX_OVERFLOW"),
+    .also("DB_ORG_MAX_OVERFLOW")
+    .live(),
+    opt(
+        "server_connections",
+        Kind::Integer(1, 100_000),
+        "",
+        "The most connections to one PostgreSQL server that all databases on it have together; what the server can take, less what administration needs, unless set.",
+    )
+    .live(),
+    opt(
+        "pre_ping",
+        Kind::Boolean,
+        "true",
+        "Whether a connection to PostgreSQL that nobody has used for a second is tried before it is lent.",
+    )
+    .live(),
+    opt(
+        "max_lifetime",
+        Kind::Duration,
+        "30min",
+        "How old a connection to PostgreSQL may be that is lent again; some end up to a tenth earlier.",
+    )
+    .live(),
 ];

@@ -1,7 +1,7 @@
 use super::super::{Config, Layers, Origin, explain, explain_changed};
 use super::*;
 use rowhouse_engine_postgres::Host;
-use rowhouse_gateway::Dynamic;
+use rowhouse_gateway::{Dynamic, Limits};
 
 const TEMPLATE: &str = "postgresql+asyncpg://mad:s3cret@localhost:5433/mad_results_{org_id}";
 
@@ -27,6 +27,11 @@ fn variables(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
+/// The pools of organizations and of the metadata database.
+fn sizes(limits: &Limits) -> [(u32, u32); 2] {
+    [limits.organizations, limits.metadata].map(|pool| (pool.size.get(), pool.overflow))
+}
+
 #[test]
 fn databases_of_new_names_are_files_unless_there_is_a_template() {
     let config = resolved(&[("database_url", "postgres://mad@localhost/mad")]);
@@ -45,7 +50,7 @@ fn a_template_says_where_new_names_are_and_that_they_are_created() {
     assert_eq!(server.admin.hosts, [Host::Network { name: "localhost".to_owned(), port: 5433 }]);
     assert_eq!(postgres.secret, SecretFile::Made("/data/.rowhouse/postgres.secret".into()));
     assert_eq!(config.catalog.dynamic(), Dynamic::Create);
-    assert_eq!((config.org_pool.most(), config.metadata_pool.most()), (15, 50));
+    assert_eq!(sizes(&config.limits), [(5, 10), (20, 30)]);
 }
 
 #[test]
@@ -155,7 +160,7 @@ fn the_seven_variables_are_second_names_that_yield_to_the_first() {
     layers.dot_env(variables(&names)).expect("valid");
     layers.dot_env(variables(&[("ROWHOUSE_DATA_DIRECTORY", "/data")])).expect("valid");
     let config = Config::resolve(&layers).expect("valid");
-    assert_eq!((config.metadata_pool.most(), config.org_pool.most()), (52, 17));
+    assert_eq!(sizes(&config.limits), [(6, 11), (21, 31)]);
     assert!(config.postgres.is_some() && config.database_url.is_some());
     // The real environment wins over `.env`, and the own name over the other one of the same layer.
     layers
@@ -163,7 +168,7 @@ fn the_seven_variables_are_second_names_that_yield_to_the_first() {
         .expect("valid");
     layers.environment(variables(&[("DB_POOL_SIZE", "22")])).expect("valid");
     let config = Config::resolve(&layers).expect("valid");
-    assert_eq!((config.metadata_pool.size.get(), config.org_pool.size.get()), (22, 8));
+    assert_eq!(sizes(&config.limits), [(8, 11), (22, 31)]);
     assert_eq!(layers.origin("metadata_pool_size"), Origin::Environment("DB_POOL_SIZE".to_owned()));
     assert_eq!(layers.warnings(), [""; 0]);
     let said = explain(&layers, "DB_POOL_SIZE").expect("a second name");
