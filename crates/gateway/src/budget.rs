@@ -181,15 +181,17 @@ impl Budget {
         self.shared.allotment.join()
     }
 
-    /// Returns when it is known how many there may be.
+    /// Whether it is known how many there may be.
+    pub(crate) fn is_known(&self) -> bool {
+        self.shared.is_known.load(Ordering::Relaxed)
+    }
+
+    /// Returns when that is known.
     ///
     /// # Errors
     ///
     /// When nobody has said so and the server does not say it.
     pub(crate) async fn known(&self) -> Result<(), EngineError> {
-        if self.shared.is_known.load(Ordering::Relaxed) {
-            return Ok(());
-        }
         self.shared.asked.get_or_try_init(|| self.measure()).await.map(|_| ())
     }
 
@@ -232,11 +234,11 @@ impl Budget {
     }
 
     fn status(&self) -> BudgetStatus {
-        let OneServer { server, allotment, is_known, .. } = &*self.shared;
+        let OneServer { server, allotment, .. } = &*self.shared;
         let status = allotment.status();
         BudgetStatus {
             server: server.label().to_owned(),
-            budget: is_known.load(Ordering::Relaxed).then_some(status.limit),
+            budget: self.is_known().then_some(status.limit),
             capacity: self.pace().capacity,
             open: status.held,
             idle: status.idle,

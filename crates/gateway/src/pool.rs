@@ -147,7 +147,8 @@ impl Pool {
         let (permit, taken) = match self.take_now() {
             // As a rule nothing has to be waited for, nor a clock to be looked at.
             (Some(permit), Some(taken)) => (permit, taken),
-            (permit, _none) => self.wait(permit, deadline).await?,
+            // In a place of its own: whoever need not wait does not carry what waiting takes.
+            (permit, _none) => Box::pin(self.wait(permit, deadline)).await?,
         };
         Ok(Session { pool: self.clone(), loan: Some(Loan { taken, permit, lease }) })
     }

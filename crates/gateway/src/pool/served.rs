@@ -68,8 +68,10 @@ impl Served {
         limits: &DatabaseLimits,
         wait: &Wait,
     ) -> Result<Taken, AcquireError> {
-        let known = wait.bound(self.budget.known()).await;
-        known.ok_or_else(|| wait.late(pool))?.map_err(AcquireError::Connect)?;
+        if !self.budget.is_known() {
+            let known = wait.bound(self.budget.known()).await;
+            known.ok_or_else(|| wait.late(pool))?.map_err(AcquireError::Connect)?;
+        }
         let granted = match self.party.ask(now()) {
             Asked::Granted(granted) => granted,
             Asked::Wait(waiting) => wait.bound(waiting).await.ok_or_else(|| self.busy(wait))?,

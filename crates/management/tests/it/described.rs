@@ -86,6 +86,7 @@ async fn every_route_is_described() {
         "/databases/{name}/resume",
         "/databases/{name}/checkpoint",
         "/databases/{name}/backup",
+        "/pools",
         "/metrics",
         "/config",
         "/log-level",

@@ -49,6 +49,7 @@ pages! {
     the_commands_of_management_run: "docs/management.md",
     the_commands_of_operating_run: "docs/operating.md",
     the_commands_of_organizations_run: "docs/organizations.md",
+    the_commands_of_pools_run: "docs/pools.md",
     the_commands_of_postgresql_run: "docs/postgres.md",
     the_commands_of_plain_sql_over_http_run: "docs/query.md",
     the_commands_of_the_scenarios_run: "docs/scenarios.md",

@@ -44,6 +44,7 @@ mod notify;
 mod organizations;
 mod packaging;
 mod permits;
+mod pools;
 mod postgres;
 mod query;
 mod room;
