@@ -17,10 +17,10 @@ use tokio_util::task::TaskTracker;
 
 /// A database goes on using a connection that others wait for, as long as none of them has fewer, for so
 /// many times what it takes to open one: so much at most of a server's time is spent on the changes.
-const TURN: u32 = 16;
+const TURN: u32 = 8;
 
 /// The shortest and the longest turn.
-const TURNS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
+const TURNS: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(250));
 
 /// What opening a connection is taken to take before one was opened.
 const GUESS: Duration = Duration::from_millis(5);
@@ -111,6 +111,10 @@ pub struct BudgetStatus {
     pub waiting: u32,
     /// How many were closed so far because another database had more need of the room.
     pub reclaimed: u64,
+    /// What opening one takes, about.
+    pub opening: Duration,
+    /// How long a database goes on using one that others of its rank wait for.
+    pub turn: Duration,
 }
 
 // === impl Budgets ===
@@ -236,15 +240,18 @@ impl Budget {
     fn status(&self) -> BudgetStatus {
         let OneServer { server, allotment, .. } = &*self.shared;
         let status = allotment.status();
+        let Pace { capacity, opening } = *self.pace();
         BudgetStatus {
             server: server.label().to_owned(),
             budget: self.is_known().then_some(status.limit),
-            capacity: self.pace().capacity,
+            capacity,
             open: status.held,
             idle: status.idle,
             closing: status.ending,
             waiting: status.waiting,
             reclaimed: status.reclaimed,
+            opening,
+            turn: turn(opening),
         }
     }
 

@@ -321,9 +321,9 @@ async fn two_hundred_organizations_share_forty_connections_fairly() {
     assert!(house.backends().1 <= 40, "{:?}", house.backends());
     let longest = longest.lock().expect("no panic");
     assert_eq!(longest.len(), 200);
-    // Five organizations to a connection, of which each goes on for 20 ms and until its session of 10 ends.
+    // Five organizations to a connection, of which each goes on for 10 ms and until its session of 10 ends.
     let most = *longest.values().max().expect("some");
-    assert!(most <= 2 * Duration::from_millis(5 * (20 + 10)), "{most:?}");
+    assert!(most <= 2 * Duration::from_millis(5 * (10 + 10)), "{most:?}");
     assert_eq!(house.gateway.budgets()[0].waiting, 0);
 }
 
