@@ -83,16 +83,19 @@ impl PostgresEngine {
     }
 
     /// An engine for the database of a DSN and no other, and where that is. It is no tenant's: whoever is
-    /// named in the DSN is who is connected to it, and makes it if it is not there.
+    /// named in the DSN is who is connected to it, and makes it if it is not there. `label` is what its
+    /// server is called: as elsewhere, if it is one that has databases of tenants, too.
     ///
     /// # Errors
     ///
     /// When TLS cannot be spoken.
-    pub fn of_own(dsn: &Dsn) -> Result<(Self, Location), EngineConfigError> {
+    pub fn of_own(dsn: &Dsn, label: &str) -> Result<(Self, Location), EngineConfigError> {
         let admin = Dsn { database: "postgres".to_owned(), ..dsn.clone() };
         let names = NameTemplate::parse("{org_id}").expect("a template");
         // No role is made, so nothing is derived from it.
-        let engine = Self::new(Config { spares: 0, ..Config::new(admin, names, Secret::new("")) })?;
+        let mut config = Config { spares: 0, ..Config::new(admin, names, Secret::new("")) };
+        label.clone_into(&mut config.servers[0].label);
+        let engine = Self::new(config)?;
         let server = engine.inner.servers[0].clone();
         let place = Place { server, name: dsn.database.clone(), is_own: true };
         Ok((engine, Location(place.location())))

@@ -27,6 +27,7 @@ async fn main() {
         observer: Arc::new(Silent),
         limits: Limits::default(),
         journal: Journal::in_memory(),
+        metadata: None,
     };
     let gateway = Gateway::start(parts).await.expect("it starts");
     for (what, name) in [("own", "plain"), ("server", "pg-acme")] {

@@ -3,7 +3,6 @@
 //! Invariant: the connections of all databases of this process on one server, those being opened and those
 //! being closed included, never exceed its budget, but for what was there when the budget was lowered. One
 //! ledger holds them: [`Allotment`].
-use crate::book::Book;
 use crate::uses::Use;
 use rowhouse_engine::{Capacity, Connection, EngineError, Server};
 use rowhouse_sync::{Allotment, Party, Unit};
@@ -33,7 +32,8 @@ pub(crate) struct Budgets {
 
 #[derive(Debug)]
 struct AllServers {
-    book: Book,
+    /// What an operator has set, for each of them.
+    set: Mutex<Option<NonZeroU32>>,
     /// The owner of closings.
     tasks: TaskTracker,
     /// By label: as many as servers are configured.
@@ -49,7 +49,6 @@ pub(crate) struct Budget {
 #[derive(Debug)]
 struct OneServer {
     server: Arc<dyn Server>,
-    book: Book,
     allotment: Allotment<Backend>,
     /// Whether the limit of the allotment is one that was set or told.
     is_known: AtomicBool,
@@ -59,6 +58,8 @@ struct OneServer {
 
 #[derive(Debug)]
 struct Pace {
+    /// What an operator has set.
+    set: Option<NonZeroU32>,
     /// What the server has told last.
     capacity: Option<Capacity>,
     /// What it takes to open a connection, about.
@@ -121,20 +122,28 @@ pub struct BudgetStatus {
 
 impl Budgets {
     /// With no server yet.
-    pub(crate) fn new(book: Book, tasks: TaskTracker) -> Self {
-        Self { shared: Arc::new(AllServers { book, tasks, servers: Mutex::default() }) }
+    pub(crate) fn new(tasks: TaskTracker) -> Self {
+        Self { shared: Arc::new(AllServers { set: Mutex::default(), tasks, servers: Mutex::default() }) }
     }
 
     /// The budget of this server: one for all that have its label.
     pub(crate) fn of(&self, server: Arc<dyn Server>) -> Budget {
-        let AllServers { book, tasks, .. } = &*self.shared;
-        let label = server.label().to_owned();
-        self.servers().entry(label).or_insert_with(|| Budget::new(server, book, tasks)).clone()
+        let (label, mut servers) = (server.label().to_owned(), self.servers());
+        let budget = servers.entry(label).or_insert_with(|| Budget::new(server, &self.shared.tasks)).clone();
+        // Under the lock: whoever sets it meanwhile finds the new one, too.
+        budget.set(*self.set());
+        budget
     }
 
-    /// Goes by the limits in force from now on.
-    pub(crate) fn heed(&self) {
-        self.all().iter().for_each(Budget::heed);
+    /// Each server's budget is this from now on; what it says that it can take, with `None`.
+    pub(crate) fn set_all(&self, budget: Option<NonZeroU32>) {
+        let servers = self.servers();
+        *self.set() = budget;
+        servers.values().for_each(|server| server.set(budget));
+    }
+
+    fn set(&self) -> MutexGuard<'_, Option<NonZeroU32>> {
+        self.shared.set.lock().expect("never panics while locked")
     }
 
     /// Asks each server again what it can take. What one that does not answer has told before goes on.
@@ -162,22 +171,23 @@ impl Budgets {
 // === impl Budget ===
 
 impl Budget {
-    fn new(server: Arc<dyn Server>, book: &Book, tasks: &TaskTracker) -> Self {
+    fn new(server: Arc<dyn Server>, tasks: &TaskTracker) -> Self {
         let tasks = tasks.clone();
         let close = move |backend: Backend, unit: Unit<Backend>| {
             tasks.spawn(backend.end(unit));
         };
         let shared = OneServer {
             server,
-            book: book.clone(),
             allotment: Allotment::new(NonZeroU32::MIN, turn(GUESS), close),
             is_known: AtomicBool::new(false),
             asked: OnceCell::new(),
-            pace: Mutex::new(Pace { capacity: None, opening: GUESS }),
+            pace: Mutex::new(Pace { set: None, capacity: None, opening: GUESS }),
         };
-        let budget = Self { shared: Arc::new(shared) };
-        budget.heed();
-        budget
+        Self { shared: Arc::new(shared) }
+    }
+
+    fn set(&self, budget: Option<NonZeroU32>) {
+        self.heed(|pace| pace.set = budget);
     }
 
     /// One more database that takes connections of it.
@@ -221,15 +231,15 @@ impl Budget {
 
     async fn measure(&self) -> Result<(), EngineError> {
         let capacity = self.shared.server.capacity().await?;
-        self.pace().capacity = Some(capacity);
-        self.heed();
+        self.heed(|pace| pace.capacity = Some(capacity));
         Ok(())
     }
 
-    fn heed(&self) {
-        let OneServer { book, allotment, is_known, .. } = &*self.shared;
-        let pace = self.pace();
-        let limit = book.all().server_connections.or(pace.capacity.map(Capacity::budget));
+    fn heed(&self, change: impl FnOnce(&mut Pace)) {
+        let OneServer { allotment, is_known, .. } = &*self.shared;
+        let mut pace = self.pace();
+        change(&mut pace);
+        let limit = pace.set.or(pace.capacity.map(Capacity::budget));
         // Under the lock: the latest is the one in force.
         if let Some(limit) = limit {
             allotment.resize(limit);
@@ -240,7 +250,7 @@ impl Budget {
     fn status(&self) -> BudgetStatus {
         let OneServer { server, allotment, .. } = &*self.shared;
         let status = allotment.status();
-        let Pace { capacity, opening } = *self.pace();
+        let Pace { capacity, opening, .. } = *self.pace();
         BudgetStatus {
             server: server.label().to_owned(),
             budget: self.is_known().then_some(status.limit),

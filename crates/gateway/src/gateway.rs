@@ -1,7 +1,7 @@
 //! The door: connect to a database, by target, within the limits in force.
 use crate::admin::{Gates, Known, Past};
 use crate::book::Book;
-use crate::budget::{BudgetStatus, Budgets};
+use crate::budget::{Backends, BudgetStatus, Budgets};
 use crate::catalog::{Catalog, Dynamic, Resolution};
 use crate::client::{Client, Principal, Principals};
 use crate::configured::Configured;
@@ -92,8 +92,10 @@ pub struct Status {
     pub failing: Vec<Failing>,
     /// Counts of the processes that run databases, where that is not this one.
     pub processes: Option<Processes>,
-    /// The servers that open databases take connections of, and have since the start.
+    /// The servers that databases take connections of, and have since the start.
     pub budgets: Vec<BudgetStatus>,
+    /// The metadata database's connections to its server, where it takes such.
+    pub metadata: Option<Backends>,
 }
 
 /// A database that fails by the engine's fault.
@@ -132,7 +134,14 @@ impl Gateway {
         let (book, gates, past) = (Book::new(limits), Gates::default(), Arc::new(Past::default()));
         book.take_up(journal.kept().await?);
         let tasks = TaskTracker::new();
-        let budgets = Budgets::new(book.clone(), tasks.clone());
+        let budgets = match places.metadata() {
+            Some(metadata) => {
+                metadata.heed(&limits);
+                metadata.budgets().clone()
+            }
+            None => Budgets::new(tasks.clone()),
+        };
+        budgets.set_all(limits.server_connections);
         let failures = Arc::new(Failures::default());
         let live = Arc::new(LiveCounts::default());
         let parts = RegistryParts {
@@ -294,6 +303,7 @@ impl Gateway {
             failing,
             processes,
             budgets: self.budgets(),
+            metadata: self.metadata().and_then(Metadata::backends),
         }
     }
 

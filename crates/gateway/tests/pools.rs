@@ -56,6 +56,7 @@ async fn house(connections: u32, limits: Limits) -> House {
         observer: Arc::new(Silent),
         limits,
         journal: Journal::in_memory(),
+        metadata: None,
     };
     House { fake, gateway: Gateway::start(parts).await.expect("starts") }
 }

@@ -39,6 +39,7 @@ impl Gateway {
         if let Some(tenant) = self.tenant(target) {
             return tenant.pool.takes();
         }
+        // One that is closed is taken to be where a new one of its name would be.
         let Shared { catalog, engine, .. } = &*self.shared;
         let is_served = match catalog.resolve(target) {
             Ok(Resolution::Configured(spec)) => engine.is_served(&spec.location),
@@ -158,7 +159,10 @@ impl Gateway {
         limits.database.check()?;
         limits.defaults(Takes::Server).check()?;
         self.shared.book.set_all(limits);
-        self.shared.budgets.heed();
+        self.shared.budgets.set_all(limits.server_connections);
+        if let Some(metadata) = self.metadata() {
+            metadata.heed(&limits);
+        }
         self.shared.registry.resize();
         self.tenants().iter().for_each(|tenant| tenant.heed(&self.shared.book));
         Ok(())

@@ -21,4 +21,4 @@ pub use entry::{Entry, Schema, State};
 pub use error::MetadataError;
 pub use people::{Identity, Organization, User, UserState};
 pub use settings::Setting;
-pub use store::{MAX_OVERFLOW, Metadata, MetadataParts, POOL_SIZE};
+pub use store::{Metadata, MetadataParts};

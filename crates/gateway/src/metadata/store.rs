@@ -3,8 +3,9 @@ use super::audit::Audit;
 use super::error::MetadataError;
 use super::schema;
 use crate::book::Book;
+use crate::budget::{Backends, Budgets};
 use crate::catalog::Spec;
-use crate::limits::{DatabaseLimits, Limits};
+use crate::limits::{DatabaseLimits, Limits, PoolSize};
 use crate::live::{Counts, Live};
 use crate::pool::{Pool, Session};
 use crate::registry::Lease;
@@ -12,18 +13,11 @@ use crate::sql;
 use crate::tenant::{Tenant, TenantKind, TenantParts};
 use rowhouse_engine::{Batch, Database, Dialect, Engine, EngineError, Location, Presence};
 use rowhouse_types::{Target, Value};
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Instant;
 use tokio::sync::OnceCell;
 use tokio_util::task::TaskTracker;
-
-/// Sessions with it that are kept, unless somebody says otherwise. More than an organization's: all share it.
-pub const POOL_SIZE: u32 = 20;
-
-/// Sessions that there may be beyond these for a while.
-pub const MAX_OVERFLOW: u32 = 30;
 
 /// What the metadata database is made of.
 #[derive(Clone, Debug)]
@@ -32,8 +26,8 @@ pub struct MetadataParts {
     pub engine: Arc<dyn Engine>,
     /// Where it is.
     pub location: Location,
-    /// The most sessions with it at once.
-    pub sessions: NonZeroU32,
+    /// How many connections it has: more than an organization's, for all share it.
+    pub pool: PoolSize,
     /// Whether nobody but this process writes to it.
     pub is_exclusive: bool,
 }
@@ -48,6 +42,8 @@ pub struct Metadata {
 struct Shared {
     parts: MetadataParts,
     book: Book,
+    /// What its server can take, shared with whatever else of this process is there.
+    budgets: Budgets,
     tasks: TaskTracker,
     open: OnceCell<Arc<Tenant>>,
     /// Rows of the catalog, where nobody else makes any; negative before they were counted.
@@ -67,10 +63,29 @@ pub(super) struct Change {
 impl Metadata {
     /// The metadata database of this place. Nothing is opened yet.
     pub fn new(parts: MetadataParts) -> Self {
-        let database = DatabaseLimits { sessions: parts.sessions, ..DatabaseLimits::default() };
-        let book = Book::new(Limits { database, ..Limits::default() });
+        let all = Limits { metadata: parts.pool, ..Limits::default() };
+        let book = Book::new(own(&all));
         let (tasks, open, listed) = (TaskTracker::new(), OnceCell::new(), AtomicI64::new(-1));
-        Self { shared: Arc::new(Shared { parts, book, tasks, open, listed }) }
+        let budgets = Budgets::new(tasks.clone());
+        Self { shared: Arc::new(Shared { parts, book, budgets, tasks, open, listed }) }
+    }
+
+    /// Goes by the limits of a gateway from now on.
+    pub(crate) fn heed(&self, all: &Limits) {
+        self.shared.book.set_all(own(all));
+        if let Some(tenant) = self.shared.open.get() {
+            tenant.heed(&self.shared.book);
+        }
+    }
+
+    /// What servers can take, for whoever shares them with it.
+    pub(crate) fn budgets(&self) -> &Budgets {
+        &self.shared.budgets
+    }
+
+    /// Its connections to its server, if it takes such and is open.
+    pub(crate) fn backends(&self) -> Option<Backends> {
+        self.shared.open.get()?.pool.backends()
     }
 
     /// Lends a connection to it, opening it if need be, with what it needs made if it is empty.
@@ -179,7 +194,7 @@ impl Metadata {
     }
 
     async fn open(&self) -> Result<Arc<Tenant>, MetadataError> {
-        let Shared { parts, book, tasks, listed, .. } = &*self.shared;
+        let Shared { parts, book, budgets, tasks, listed, .. } = &*self.shared;
         let MetadataParts { engine, location, is_exclusive, .. } = parts;
         if engine.probe(location).await? == Presence::Absent {
             match engine.create(location).await {
@@ -200,12 +215,25 @@ impl Metadata {
             listed.store(count.unwrap_or(-1), Ordering::Release);
         }
         connection.close().await;
-        let pool = Pool::new(database.clone(), book.clone(), tasks.clone());
+        let pool = Pool::new(database.clone(), book.all().database, budgets, tasks.clone());
         let live = Live::new(book.clone(), Arc::new(Counts::default()));
         let spec = Spec { target: Target::Default, location: location.clone() };
         let parts = TenantParts { database, pool, live };
         Ok(Arc::new(Tenant::new(spec, TenantKind::Static, parts)))
     }
+}
+
+/// What the metadata database may use of what a gateway may: its pool is its own, whoever's connections
+/// it takes.
+fn own(all: &Limits) -> Limits {
+    let database = all.metadata.within(DatabaseLimits {
+        idle_timeout: all.database.idle_timeout,
+        max_lifetime: all.database.max_lifetime,
+        pre_ping: all.database.pre_ping,
+        acquire_timeout: all.database.acquire_timeout,
+        ..DatabaseLimits::default()
+    });
+    Limits { database, organizations: all.metadata, ..Limits::default() }
 }
 
 // === impl Change ===

@@ -31,7 +31,7 @@ fn tenant(name: &DatabaseName) -> Arc<Tenant> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let database = runtime.block_on(fake.open(&location)).expect("present");
     let book = Book::new(Limits::default());
-    let budgets = Budgets::new(book.clone(), TaskTracker::new());
+    let budgets = Budgets::new(TaskTracker::new());
     let pool = Pool::new(database.clone(), book.all().database, &budgets, TaskTracker::new());
     let spec = Spec { target: Target::Named(name.clone()), location };
     let live = Live::new(book, Arc::default());

@@ -14,6 +14,9 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use utoipa::IntoParams;
 
+/// What the metadata database is called here. No database can have this name.
+const METADATA: &str = "~metadata";
+
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -46,13 +49,18 @@ pub(crate) async fn list(
     let more = most < pools.len();
     let pools: Vec<_> = pools.iter().take(most).map(|(target, backends)| told(target, backends)).collect();
     let next = pools.last().filter(|_| more).map(|last| last.database.clone());
-    Ok(Json(Pools { next, pools, servers: status.budgets.iter().map(server).collect() }))
+    let metadata = status.metadata.as_ref().map(|backends| of(METADATA, backends));
+    Ok(Json(Pools { metadata, next, pools, servers: status.budgets.iter().map(server).collect() }))
 }
 
 /// One pool.
 pub(crate) fn told(target: &Target, backends: &Backends) -> Pool {
+    of(name(target), backends)
+}
+
+fn of(name: &str, backends: &Backends) -> Pool {
     Pool {
-        database: name(target).to_owned(),
+        database: name.to_owned(),
         idle: backends.idle,
         lent: backends.lent(),
         max_overflow: backends.overflow,

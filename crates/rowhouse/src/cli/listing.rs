@@ -38,7 +38,7 @@ pub(super) fn servers(servers: &[Server]) -> Table {
 }
 
 /// Pools, a line each.
-pub(super) fn pools(pools: &[Pool]) -> Table {
+pub(super) fn pools<'a>(pools: impl IntoIterator<Item = &'a Pool>) -> Table {
     let mut table = Table::new(&[
         Left("DATABASE"),
         Left("SERVER"),

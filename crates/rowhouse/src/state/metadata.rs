@@ -8,8 +8,10 @@ use rowhouse_engine_postgres::PostgresEngine;
 use rowhouse_engine_sqlite::{Access, Executor};
 use rowhouse_gateway::metadata::{Metadata, MetadataParts};
 use std::io;
-use std::num::NonZeroU32;
 use std::sync::Arc;
+
+/// What its server is called where that has no database of a tenant's.
+const ALONE: &str = "metadata";
 
 /// The metadata database, and what serves it.
 #[derive(Debug)]
@@ -46,12 +48,15 @@ impl OwnMetadata {
     ///
     /// When it could not be opened whatever its state.
     pub(crate) fn new(config: &Config) -> Result<Self, MetadataStartError> {
-        let sessions = NonZeroU32::new(config.metadata_pool.most()).expect("its size is not zero");
+        let pool = config.limits.metadata;
         if let Some(dsn) = &config.database_url {
-            let (engine, location) = PostgresEngine::of_own(dsn).map_err(PostgresError::from)?;
+            let servers = config.postgres.iter().flat_map(|postgres| &postgres.servers);
+            let mut same = servers.filter(|server| server.admin.hosts == dsn.hosts);
+            let label = same.next().map_or(ALONE, |server| &server.label);
+            let (engine, location) = PostgresEngine::of_own(dsn, label).map_err(PostgresError::from)?;
             let engine = Arc::new(engine);
             let by = By::Server(engine.clone());
-            let parts = MetadataParts { engine, location, sessions, is_exclusive: false };
+            let parts = MetadataParts { engine, location, pool, is_exclusive: false };
             return Ok(Self { metadata: Metadata::new(parts), by });
         }
         let (engine, executor): (Arc<dyn Engine>, _) = own_engine(Access::ReadWrite)?;
@@ -59,7 +64,7 @@ impl OwnMetadata {
             Some(directory) => directory.join(".rowhouse/metadata.db").to_string_lossy().into_owned(),
             None => ":memory:".to_owned(),
         };
-        let parts = MetadataParts { engine, location: Location(location), sessions, is_exclusive: true };
+        let parts = MetadataParts { engine, location: Location(location), pool, is_exclusive: true };
         Ok(Self { metadata: Metadata::new(parts), by: By::Threads(executor) })
     }
 

@@ -5,10 +5,10 @@ use rowhouse::Server;
 use rowhouse_engine::{Engine, Location, Whereabouts};
 use rowhouse_engine_postgres::{Dsn, PostgresEngine};
 use rowhouse_engine_sqlite::{Config, Executor, ExecutorConfig, SqliteEngine};
+use rowhouse_gateway::Limits;
 use rowhouse_gateway::metadata::{Metadata, MetadataError, MetadataParts, Schema, State, UserState};
 use rowhouse_gateway::{Action, Cause, Gateway, Interface, Removal};
 use rowhouse_types::{DatabaseName, ErrorCode, Reportable as _, Request, Target};
-use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,8 +28,8 @@ fn sqlite(location: &str) -> Metadata {
 }
 
 fn of((engine, location): (Arc<dyn Engine>, Location), is_exclusive: bool) -> Metadata {
-    let sessions = NonZeroU32::new(50).expect("not zero");
-    Metadata::new(MetadataParts { engine, location, sessions, is_exclusive })
+    let pool = Limits::default().metadata;
+    Metadata::new(MetadataParts { engine, location, pool, is_exclusive })
 }
 
 fn at(physical: &str) -> Whereabouts {
@@ -41,7 +41,7 @@ async fn with_each<F: Future<Output = ()>>(test: impl Fn(Metadata) -> F) {
     test(sqlite(":memory:")).await;
     if let Some(cluster) = Cluster::find() {
         let dsn = Dsn::parse(&cluster.metadata()).expect("a DSN");
-        let (engine, location) = PostgresEngine::of_own(&dsn).expect("an engine");
+        let (engine, location) = PostgresEngine::of_own(&dsn, "main").expect("an engine");
         test(of((Arc::new(engine), location), false)).await;
         cluster.done();
     }

@@ -54,6 +54,7 @@ impl House {
             observer: Arc::new(Silent),
             limits,
             journal: Journal::in_memory(),
+            metadata: None,
         };
         Self { gateway: Gateway::start(parts).await.expect("it starts"), engine }
     }

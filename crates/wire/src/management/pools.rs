@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Pools {
+    /// That of the metadata database; null where it takes no connection of a server's.
+    pub metadata: Option<Pool>,
     /// What to give as `after` for the next page; null on the last.
     pub next: Option<String>,
     /// Those of this page, by the names of their databases.
@@ -17,7 +19,7 @@ pub struct Pools {
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Pool {
-    /// The name of the database; `~default` is that of the default database.
+    /// The name of the database; `~default` is that of the default database, `~metadata` of the metadata.
     pub database: String,
     /// Connections that are kept unused.
     pub idle: u32,

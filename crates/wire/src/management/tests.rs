@@ -280,7 +280,7 @@ fn the_keys_of_every_reply_stand_in_the_order_of_the_alphabet() {
         text(&Audit { entries: vec![entry], next: None }),
         text(&detail),
         text(&Databases { databases: vec![database], known: Some(1), next: None, open: 0 }),
-        text(&Pools { next: None, pools: vec![pool], servers: vec![server] }),
+        text(&Pools { metadata: Some(pool.clone()), next: None, pools: vec![pool], servers: vec![server] }),
         text(&Config { options: vec![option] }),
         text(&ConfigChanged {
             changed: vec![],

@@ -15,7 +15,7 @@ pub(super) fn answer(command: &Ask, answer: Value, out: &mut impl Write) -> anyh
         Ask::Pools => {
             let pools: wire::Pools = read(answer)?;
             writeln!(out, "{}", listing::servers(&pools.servers))?;
-            write!(out, "{}", listing::pools(&pools.pools))?;
+            write!(out, "{}", listing::pools(pools.metadata.iter().chain(&pools.pools)))?;
         }
         Ask::Show { .. } => show(&read(answer)?, out)?,
         Ask::Limit { limit: None, .. } => {

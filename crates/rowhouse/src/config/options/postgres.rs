@@ -72,14 +72,16 @@ pub(super) const ROWS: &[Opt] = &[
         "20",
         "The connections to the metadata database that stay open.",
     )
-    .also("DB_POOL_SIZE"),
+    .also("DB_POOL_SIZE")
+    .live(),
     opt(
         "metadata_max_overflow",
         Kind::Integer(0, 10_000),
         "30",
         "The most connections to the metadata database beyond those that stay open.",
     )
-    .also("DB_MAX_OVERFLOW"),
+    .also("DB_MAX_OVERFLOW")
+    .live(),
     opt(
         "org_pool_size",
         Kind::Integer(1, 10_000),
