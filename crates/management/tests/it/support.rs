@@ -102,7 +102,7 @@ fn metadata() -> Metadata {
     Metadata::new(MetadataParts {
         engine: Arc::new(engine),
         location: Location(":memory:".to_owned()),
-        sessions: NonZeroU32::new(10).expect("positive"),
+        pool: Limits::default().metadata,
         is_exclusive: true,
     })
 }
