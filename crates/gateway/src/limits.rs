@@ -230,6 +230,11 @@ impl Limits {
 // === impl PoolSize ===
 
 impl PoolSize {
+    /// The most connections at once.
+    pub fn most(self) -> u32 {
+        self.size.get().saturating_add(self.overflow)
+    }
+
     /// These limits with a pool of this size.
     #[must_use]
     pub fn within(self, limits: DatabaseLimits) -> DatabaseLimits {

@@ -144,8 +144,8 @@ fn demand(config: &Config, server: &Dsn) -> Demand {
     let same = config.database_url.as_ref().is_some_and(|dsn| dsn.hosts == server.hosts);
     Demand {
         databases: config.limits.max_connections.get().into(),
-        each: config.org_pool.most().into(),
-        metadata: if same { config.metadata_pool.most().into() } else { 0 },
+        each: config.limits.organizations.most().into(),
+        metadata: if same { config.limits.metadata.most().into() } else { 0 },
     }
 }
 
