@@ -9,11 +9,12 @@ use crate::tenant::Tenant;
 use futures::StreamExt as _;
 use futures::stream;
 use rowhouse_engine::Dialect;
+use rowhouse_sync::LimiterStatus;
 use rowhouse_types::DatabaseName;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// How long what was found is told.
 const FRESH: Duration = Duration::from_secs(1);
@@ -70,31 +71,41 @@ async fn look(shared: &Shared) -> Health {
             None => true,
         }
     };
-    let organizations = stream::iter(shared.registry.tenants())
-        .map(|tenant| async move {
-            let name = tenant.spec.target.name().cloned()?;
-            Some((name, answers(&tenant).await))
-        })
+    let of_server = |tenant: &Arc<Tenant>| tenant.database().dialect() != Dialect::Sqlite;
+    let (servers, files): (Vec<_>, Vec<_>) = shared.registry.tenants().into_iter().partition(of_server);
+    // Who is not heard of in time does not answer.
+    let mut organizations: BTreeMap<_, _> =
+        servers.iter().filter_map(|tenant| named(tenant, false)).collect();
+    let asking = stream::iter(servers)
+        .map(|tenant| async move { named(&tenant, answers(&tenant).await) })
         .buffer_unordered(AT_ONCE)
+        .take_until(sleep(PATIENCE))
         .filter_map(|found| async { found })
-        .collect();
-    let (metadata, organizations) = futures::join!(metadata, organizations);
+        .collect::<Vec<_>>();
+    // Files are looked at on one thread: handing each over would cost more than the looks.
+    let looking = shared.tasks.spawn_blocking(move || {
+        let well = |tenant: &Arc<Tenant>| !tenant.is_failing() && tenant.verify().is_ok();
+        files.iter().filter_map(|tenant| named(tenant, well(tenant))).collect::<Vec<_>>()
+    });
+    let (metadata, asked, looked) = futures::join!(metadata, asking, looking);
+    organizations.extend(asked);
+    organizations.extend(looked.unwrap_or_default());
     Health { metadata, organizations }
 }
 
-/// Whether a database does what it is there for. A file is looked at; a server is asked, unless its answers
-/// to others say so already.
+fn named(tenant: &Tenant, answers: bool) -> Option<(DatabaseName, bool)> {
+    tenant.spec.target.name().cloned().map(|name| (name, answers))
+}
+
+/// Whether the server of a database answers, unless its answers to others say so already.
 async fn answers(tenant: &Arc<Tenant>) -> bool {
-    if tenant.database().dialect() == Dialect::Sqlite {
-        return !tenant.is_failing() && tenant.verify().is_ok();
-    }
-    let asking = async {
-        // All connections at work are an answer, too.
-        let deadline = Instant::now() + PATIENCE / 2;
-        match tenant.pool.acquire(Lease::configured(tenant.clone()), Some(deadline)).await {
-            Ok(mut session) => sql::execute(&mut *session, "SELECT 1", []).await.is_ok(),
-            Err(error) => error.refusal().is_some() && !tenant.is_failing(),
+    let deadline = Instant::now() + PATIENCE / 2;
+    match tenant.pool.acquire(Lease::configured(tenant.clone()), Some(deadline)).await {
+        Ok(mut session) => sql::execute(&mut *session, "SELECT 1", []).await.is_ok(),
+        // All connections at work are an answer, too; that none can be made is none.
+        Err(error) => {
+            let LimiterStatus { held, limit, .. } = tenant.pool.status();
+            error.refusal().is_some() && limit.get() <= held && !tenant.is_failing()
         }
-    };
-    timeout(PATIENCE, asking).await.unwrap_or(false)
+    }
 }

@@ -92,12 +92,8 @@ impl Places {
     /// When its state does not allow it.
     pub(crate) async fn find(&self, name: &DatabaseName, is_there: bool) -> Result<Found, PlaceError> {
         let found = self.look(name, is_there).await?;
-        match found.state {
-            Some(State::Suspended) => Err(PlaceError::Suspended),
-            Some(State::Quarantined) => Err(PlaceError::Quarantined),
-            Some(State::Dropping) => Err(PlaceError::BeingDropped),
-            Some(State::Creating | State::Migrating | State::Active) | None => Ok(found),
-        }
+        may_be_served(found.state)?;
+        Ok(found)
     }
 
     /// Where a database that was found absent is made: as was found, or where somebody else makes it at this
@@ -110,6 +106,8 @@ impl Places {
             return Ok(found);
         };
         let entry = metadata.claim(name, &at).await?;
+        // Somebody else's may be anything.
+        may_be_served(Some(entry.state))?;
         self.listed(entry).await
     }
 
@@ -128,10 +126,13 @@ impl Places {
             Some(_) => Ok(()),
             None => {
                 let at = self.engine.whereabouts(name, &found.location);
-                if !at.server.is_empty() {
-                    metadata.enlist(name, &at).await?;
+                if at.server.is_empty() {
+                    return Ok(());
                 }
-                Ok(())
+                let entry = metadata.enlist(name, &at).await?;
+                may_be_served(Some(entry.state))?;
+                // Another one is who is meant by the name now.
+                if entry.at == at { Ok(()) } else { Err(PlaceError::BeingDropped) }
             }
         }
     }
@@ -161,10 +162,20 @@ impl Places {
         let location = self.engine.place(&name, &at).ok_or(PlaceError::ServerUnknown)?;
         let presence = match state {
             // It may not have come to that.
-            State::Creating | State::Migrating | State::Dropping => self.engine.probe(&location).await?,
-            State::Active | State::Suspended | State::Quarantined => Presence::Present,
+            State::Creating | State::Dropping => self.engine.probe(&location).await?,
+            State::Migrating | State::Active | State::Suspended | State::Quarantined => Presence::Present,
         };
         Ok(Found { location, presence, state: Some(state) })
+    }
+}
+
+/// Fails when the state of a database does not allow that it is served.
+fn may_be_served(state: Option<State>) -> Result<(), PlaceError> {
+    match state {
+        Some(State::Suspended) => Err(PlaceError::Suspended),
+        Some(State::Quarantined) => Err(PlaceError::Quarantined),
+        Some(State::Dropping) => Err(PlaceError::BeingDropped),
+        Some(State::Creating | State::Migrating | State::Active) | None => Ok(()),
     }
 }
 

@@ -13,7 +13,8 @@ use rowhouse_gateway::routing::Hosts;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-/// Paths that may be asked for without a token: they tell no more than that the server lives.
+/// Paths that may be asked for without a token: they tell strangers no more than whether the server lives and
+/// is ready.
 const OPEN_PATHS: &[&str] = &["/health", "/ready"];
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -38,7 +39,19 @@ pub(crate) struct Line {
 
 /// Who asks, for the journal: the name of a token, or an address.
 #[derive(Clone, Debug)]
-pub(crate) struct Caller(pub(crate) String);
+pub(crate) struct Caller {
+    pub(crate) who: String,
+    /// Whether they have shown a token where one is needed.
+    pub(crate) is_known: bool,
+}
+
+// === impl Caller ===
+
+impl Caller {
+    fn known(who: String) -> Self {
+        Self { who, is_known: true }
+    }
+}
 
 // === impl Gate ===
 
@@ -53,16 +66,16 @@ impl Gate {
         if !matches!(request.method, Method::GET | Method::HEAD) {
             check_origin(&request.headers, host)?;
         }
-        let Some(tokens) = &self.tokens else { return Ok(Caller(line.from.to_string())) };
+        let Some(tokens) = &self.tokens else { return Ok(Caller::known(line.from.to_string())) };
         if let Some(name) = bearer(&request.headers).and_then(|token| tokens.name(token)) {
-            return Ok(Caller(name));
+            return Ok(Caller::known(name));
         }
         let path = request.uri.path();
         match self.identity(line, &request.headers).await {
-            _ if OPEN_PATHS.contains(&path) => Ok(Caller(line.from.to_string())),
             Ok(Some(identity)) if may(&identity, path) => {
-                Ok(Caller(identity.who.as_deref().unwrap_or("somebody").to_owned()))
+                Ok(Caller::known(identity.who.as_deref().unwrap_or("somebody").to_owned()))
             }
+            _ if OPEN_PATHS.contains(&path) => Ok(Caller { who: line.from.to_string(), is_known: false }),
             Ok(Some(_)) => Err(Problem::Failed(
                 StatusCode::FORBIDDEN,
                 "these credentials do not permit this: it needs the scope `admin`, for that database or for `*`".into(),

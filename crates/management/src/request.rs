@@ -89,7 +89,7 @@ fn cause(parts: &Parts) -> Cause {
     let by = parts.headers.get(INTERFACE_HEADER);
     let interface =
         if by.is_some_and(|by| by == INTERFACE_CLI) { Interface::Command } else { Interface::Http };
-    let who = parts.extensions.get::<Caller>().map(|caller| caller.0.clone());
+    let who = parts.extensions.get::<Caller>().map(|caller| caller.who.clone());
     Cause::new(interface, who.unwrap_or_default())
 }
 

@@ -6,6 +6,7 @@ use crate::journal::{Action, Cause};
 use crate::metadata::{Metadata, MetadataError, State};
 use rowhouse_types::{DatabaseName, Target};
 use std::time::{Duration, SystemTime};
+use tokio::time::timeout;
 
 /// How much earlier changes are looked for again: clocks differ, and so do the ends of transactions.
 const OVERLAP: Duration = Duration::from_secs(60);
@@ -72,21 +73,24 @@ impl Gateway {
         cause: &Cause,
     ) -> Result<(), AdminError> {
         self.check_by_name(target, "suspended")?;
-        let Shared { places, registry, .. } = &*self.shared;
+        let Shared { places, registry, gates, .. } = &*self.shared;
         let metadata = self.kept()?;
+        // Nobody comes in while it is waited for those who are there.
+        let Some(_fence) = gates.fence(target) else { return Err(AdminError::BeingDropped) };
         places.list(name).await?;
         metadata.suspend(name, cause).await?;
-        let Some(tenant) = registry.find(name) else { return Ok(()) };
-        let ended = none_left(&tenant, how.patience).await;
-        if let Err(error) = ended {
-            if !how.force {
-                return Err(error);
+        let mut ended = Ok(());
+        if let Some(tenant) = registry.find(name) {
+            ended = none_left(&tenant, how.patience).await;
+            if ended.is_err() && how.force {
+                tenant.end();
+                ended = none_left(&tenant, LETTING_GO).await;
             }
-            tenant.end();
-            none_left(&tenant, LETTING_GO).await?;
         }
-        registry.doom(name).await;
-        Ok(())
+        // Lent no more, whoever is there still, and whoever is opening it at this moment.
+        let patience = if ended.is_ok() { LETTING_GO } else { Duration::ZERO };
+        let _gone = timeout(patience, registry.doom(name)).await;
+        ended
     }
 
     fn kept(&self) -> Result<&Metadata, AdminError> {
@@ -110,7 +114,7 @@ impl Shared {
         for entry in changed {
             let is_over = matches!(entry.state, State::Suspended | State::Quarantined | State::Dropping);
             if is_over && let Some(tenant) = self.registry.find(&entry.name) {
-                tenant.end();
+                // Who is at work there may end first, as where it was suspended.
                 self.registry.retire(&tenant);
             }
         }

@@ -171,6 +171,8 @@ impl Gateway {
             none_left(&tenant, LETTING_GO).await.inspect_err(|_| tenant.go_on())?;
         }
         self.shared.registry.doom(name).await;
+        // Once more: who was let in before the fence may have written it down.
+        let found = places.look(name, false).await?;
         let listed = found.state.and(places.metadata());
         if let Some(metadata) = listed {
             metadata.drop_begun(name, cause).await?;

@@ -342,7 +342,7 @@ pub(super) async fn must_be(
     organization: Option<&DatabaseName>,
 ) -> Result<(), MetadataError> {
     let Some(name) = organization else { return Ok(()) };
-    let sql = format!("SELECT 1 FROM {}organizations WHERE id = ?1", change.p);
+    let sql = format!("SELECT 1 FROM {}organizations WHERE id = ?1{}", change.p, change.keep);
     let rows = change.rows(sql, [text(name.as_str())]).await?;
     match rows.iter().flat_map(Batch::rows).next() {
         Some(_) => Ok(()),

@@ -196,7 +196,15 @@ impl Metadata {
     ///
     /// When it cannot be written.
     pub async fn forget_organization(&self, name: &DatabaseName) -> Result<(), MetadataError> {
-        self.forget(name).await
+        let mut change = self.begin().await?;
+        let p = change.p;
+        // Whoever has made it anew meanwhile keeps it.
+        let gone = format!("NOT EXISTS (SELECT 1 FROM {p}databases WHERE name = ?1)");
+        for (table, column) in [("settings", "organization"), ("organizations", "id")] {
+            let sql = format!("DELETE FROM {p}{table} WHERE {column} = ?1 AND {gone}");
+            change.run(sql, [text(name.as_str())]).await?;
+        }
+        change.end().await
     }
 
     /// The rows after a name, in the order of names, at most 10,000; of one state, or of all.
@@ -225,18 +233,20 @@ impl Metadata {
         rows.iter().flat_map(Batch::rows).map(read).collect()
     }
 
-    /// The rows that were changed since then, by whomever.
+    /// The rows of databases that are not to be served, changed since then by whomever; the latest first.
     pub(crate) async fn changed_since(&self, since: SystemTime) -> Result<Vec<Entry>, MetadataError> {
         if self.is_empty() {
             return Ok(Vec::new());
         }
         let sql = |p: &str| {
             format!(
-                "SELECT {COLUMNS} FROM {p}databases WHERE changed_at >= ?1 ORDER BY changed_at LIMIT {ENTRIES_MAX}"
+                "SELECT {COLUMNS} FROM {p}databases WHERE changed_at >= ?1 \
+                 AND state IN ('suspended', 'quarantined', 'dropping') ORDER BY changed_at DESC LIMIT {ENTRIES_MAX}"
             )
         };
         let rows = self.ask(sql, [Value::Integer(micros(since))]).await?;
-        rows.iter().flat_map(Batch::rows).map(read).collect()
+        // What cannot be read keeps nobody from the others.
+        Ok(rows.iter().flat_map(Batch::rows).filter_map(|row| read(row).ok()).collect())
     }
 
     /// Takes a row from one of some states to another one.

@@ -13,11 +13,15 @@ use crate::sql;
 use crate::tenant::{Tenant, TenantKind, TenantParts};
 use rowhouse_engine::{Batch, Database, Dialect, Engine, EngineError, Location, Presence};
 use rowhouse_types::{Target, Value};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Instant;
-use tokio::sync::OnceCell;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
+
+/// How long a statement may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What the metadata database is made of.
 #[derive(Clone, Debug)]
@@ -45,7 +49,9 @@ struct Shared {
     /// What its server can take, shared with whatever else of this process is there.
     budgets: Budgets,
     tasks: TaskTracker,
-    open: OnceCell<Arc<Tenant>>,
+    open: RwLock<Option<Arc<Tenant>>>,
+    /// Held by who opens it.
+    opening: Mutex<()>,
     /// Rows of the catalog, where nobody else makes any; negative before they were counted.
     listed: AtomicI64,
 }
@@ -56,6 +62,8 @@ pub(super) struct Change {
     session: Session,
     /// What is written before the name of each table.
     pub(super) p: &'static str,
+    /// What is written after a query whose rows are to be there until the change ends.
+    pub(super) keep: &'static str,
 }
 
 // === impl Metadata ===
@@ -65,15 +73,16 @@ impl Metadata {
     pub fn new(parts: MetadataParts) -> Self {
         let all = Limits { metadata: parts.pool, ..Limits::default() };
         let book = Book::new(own(&all));
-        let (tasks, open, listed) = (TaskTracker::new(), OnceCell::new(), AtomicI64::new(-1));
+        let (tasks, listed) = (TaskTracker::new(), AtomicI64::new(-1));
+        let (open, opening) = (RwLock::default(), Mutex::default());
         let budgets = Budgets::new(tasks.clone());
-        Self { shared: Arc::new(Shared { parts, book, budgets, tasks, open, listed }) }
+        Self { shared: Arc::new(Shared { parts, book, budgets, tasks, open, opening, listed }) }
     }
 
     /// Goes by the limits of a gateway from now on.
     pub(crate) fn heed(&self, all: &Limits) {
         self.shared.book.set_all(own(all));
-        if let Some(tenant) = self.shared.open.get() {
+        if let Some(tenant) = self.opened() {
             tenant.heed(&self.shared.book);
         }
     }
@@ -85,7 +94,7 @@ impl Metadata {
 
     /// Its connections to its server, if it takes such and is open.
     pub(crate) fn backends(&self) -> Option<Backends> {
-        self.shared.open.get()?.pool.backends()
+        self.opened()?.pool.backends()
     }
 
     /// Lends a connection to it, opening it if need be, with what it needs made if it is empty.
@@ -134,7 +143,7 @@ impl Metadata {
 
     /// Closes connections that nobody has used for long.
     pub(crate) fn trim(&self, now: Instant) {
-        if let Some(tenant) = self.shared.open.get() {
+        if let Some(tenant) = self.opened() {
             tenant.pool.trim(now);
         }
     }
@@ -147,7 +156,7 @@ impl Metadata {
     pub async fn close(&self) -> Result<(), EngineError> {
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
-        match self.shared.open.get() {
+        match self.opened() {
             Some(tenant) => tenant.close().await,
             None => Ok(()),
         }
@@ -173,7 +182,7 @@ impl Metadata {
         let tenant = self.tenant().await?;
         let p = schema::prefix(tenant.database().dialect());
         let mut session = tenant.pool.acquire(Lease::configured(tenant.clone()), None).await?;
-        Ok(sql::execute(&mut *session, sql(p), arguments).await?)
+        in_time(sql::execute(&mut *session, sql(p), arguments)).await
     }
 
     /// Begins a change.
@@ -181,16 +190,31 @@ impl Metadata {
         let tenant = self.tenant().await?;
         let dialect = tenant.database().dialect();
         let mut session = tenant.pool.acquire(Lease::configured(tenant.clone()), None).await?;
-        let begin = match dialect {
-            Dialect::Sqlite => "BEGIN IMMEDIATE",
-            Dialect::Postgres => "BEGIN",
+        let (begin, keep) = match dialect {
+            Dialect::Sqlite => ("BEGIN IMMEDIATE", ""),
+            Dialect::Postgres => ("BEGIN", " FOR KEY SHARE"),
         };
-        sql::execute(&mut *session, begin, []).await?;
-        Ok(Change { session, p: schema::prefix(dialect) })
+        in_time(sql::execute(&mut *session, begin, [])).await?;
+        Ok(Change { session, p: schema::prefix(dialect), keep })
     }
 
-    async fn tenant(&self) -> Result<&Arc<Tenant>, MetadataError> {
-        self.shared.open.get_or_try_init(|| self.open()).await
+    /// What is open now; what was replaced at its place is of no more use.
+    fn opened(&self) -> Option<Arc<Tenant>> {
+        let open = self.shared.open.read().unwrap_or_else(PoisonError::into_inner);
+        open.as_ref().filter(|tenant| tenant.verify().is_ok()).cloned()
+    }
+
+    async fn tenant(&self) -> Result<Arc<Tenant>, MetadataError> {
+        if let Some(tenant) = self.opened() {
+            return Ok(tenant);
+        }
+        let _turn = self.shared.opening.lock().await;
+        if let Some(tenant) = self.opened() {
+            return Ok(tenant);
+        }
+        let tenant = in_time(async { Ok(self.open().await) }).await??;
+        *self.shared.open.write().unwrap_or_else(PoisonError::into_inner) = Some(tenant.clone());
+        Ok(tenant)
     }
 
     async fn open(&self) -> Result<Arc<Tenant>, MetadataError> {
@@ -245,7 +269,7 @@ impl Change {
         sql: String,
         arguments: impl Into<Vec<Value>>,
     ) -> Result<u64, MetadataError> {
-        Ok(sql::change(&mut *self.session, sql, arguments).await?)
+        in_time(sql::change(&mut *self.session, sql, arguments)).await
     }
 
     /// The rows of a statement.
@@ -254,7 +278,7 @@ impl Change {
         sql: String,
         arguments: impl Into<Vec<Value>>,
     ) -> Result<Vec<Batch>, MetadataError> {
-        Ok(sql::execute(&mut *self.session, sql, arguments).await?)
+        in_time(sql::execute(&mut *self.session, sql, arguments)).await
     }
 
     /// Makes the change last, together with what is told of it.
@@ -266,7 +290,14 @@ impl Change {
 
     /// Makes a change last of which there is nothing to tell.
     pub(super) async fn end(mut self) -> Result<(), MetadataError> {
-        sql::execute(&mut *self.session, "COMMIT", []).await?;
-        Ok(())
+        in_time(sql::execute(&mut *self.session, "COMMIT", [])).await.map(drop)
+    }
+}
+
+/// A server that does not answer is not waited for.
+async fn in_time<T>(asking: impl Future<Output = Result<T, EngineError>>) -> Result<T, MetadataError> {
+    match timeout(PATIENCE, asking).await {
+        Ok(answer) => Ok(answer?),
+        Err(_elapsed) => Err(EngineError::TimedOut.into()),
     }
 }
