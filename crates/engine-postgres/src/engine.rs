@@ -14,8 +14,8 @@ use crate::server::{Place, Server};
 use crate::wire::{Login, LoginError, TlsError, Welcome, connect};
 use futures::future::BoxFuture;
 use rowhouse_engine::{
-    Claim, Claimant, Course, Database, Engine, EngineError, Location, Presence, Restoration, Stamp,
-    Whereabouts,
+    Claim, Claimant, Course, Database, Dialect, Engine, EngineError, Groundwork, Location, Presence,
+    Restoration, Script, Stamp, Whereabouts,
 };
 use rowhouse_types::DatabaseName;
 use std::collections::HashSet;
@@ -142,8 +142,13 @@ impl PostgresEngine {
     ///
     /// When a script fails; the former template is kept then.
     pub async fn rebuild_template(&self, scripts: &[&str]) -> Result<(), EngineError> {
+        let script = |sql: &&str| Script { sql: (*sql).to_owned(), in_transaction: true };
+        self.found(&Groundwork { mark: String::new(), scripts: scripts.iter().map(script).collect() }).await
+    }
+
+    async fn found(&self, groundwork: &Groundwork) -> Result<(), EngineError> {
         for server in &self.inner.servers {
-            provision::rebuild(&self.inner, server, scripts).await?;
+            provision::rebuild(&self.inner, server, groundwork).await?;
         }
         Ok(())
     }
@@ -268,6 +273,19 @@ impl Engine for PostgresEngine {
             });
         }
         Box::pin(async {})
+    }
+
+    fn lay<'a>(
+        &'a self,
+        dialect: Dialect,
+        groundwork: &'a Groundwork,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        Box::pin(async move {
+            match dialect {
+                Dialect::Postgres => self.found(groundwork).await,
+                Dialect::Sqlite => Ok(()),
+            }
+        })
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<DatabaseName>, EngineError>> {

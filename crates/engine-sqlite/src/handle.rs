@@ -421,7 +421,9 @@ impl Handle {
         self.watch.mask(true);
         self.gatekeeper.admit(Author::House);
         let result = self.connection.query_row(&format!("PRAGMA main.wal_checkpoint({mode})"), [], |row| {
-            Ok((row.get(0)?, LogLength { pages: row.get(1)?, moved: row.get(2)? }))
+            // Where somebody else is at it, it is not told how long the log is.
+            let pages = |column| row.get::<_, i64>(column).map(|pages| u32::try_from(pages).unwrap_or(0));
+            Ok((row.get(0)?, LogLength { pages: pages(1)?, moved: pages(2)? }))
         });
         self.gatekeeper.admit(Author::Client(self.policy));
         self.watch.mask(false);

@@ -285,8 +285,12 @@ fn explain(handle: &Handle, sql: &str, error: &rusqlite::Error) -> Halt {
         }
         _ => false,
     };
-    let follows = matches!(error, rusqlite::Error::MultipleStatement)
-        || (plain && matches!(Batch::new(&handle.connection, sql).next(), Ok(Some(_))));
+    let more_than_one = || {
+        let mut statements = Batch::new(&handle.connection, sql);
+        // Where one is fine alone that was not, another process has made what it names between.
+        matches!(statements.next(), Ok(Some(_))) && !matches!(statements.next(), Ok(None))
+    };
+    let follows = matches!(error, rusqlite::Error::MultipleStatement) || (plain && more_than_one());
     if follows { Misuse::MultipleStatements.into() } else { interpret(error, &handle.control).into() }
 }
 

@@ -6,8 +6,8 @@ use crate::launch::{Launch, Launcher, Opened, text_of};
 use crate::message::Order;
 use futures::future::BoxFuture;
 use rowhouse_engine::{
-    Claim, Claimant, Course, Database, Engine, EngineError, Location, Presence, Processes, Restoration,
-    Stamp, Whereabouts,
+    Claim, Claimant, Course, Database, Dialect, Engine, EngineError, Groundwork, Location, Presence,
+    Processes, Restoration, Stamp, Whereabouts,
 };
 use rowhouse_types::DatabaseName;
 use std::path::Path;
@@ -109,6 +109,14 @@ impl Engine for WorkerEngine {
 
     fn destroy<'a>(&'a self, at: &'a Location) -> BoxFuture<'a, Result<(), EngineError>> {
         self.inner.destroy(at)
+    }
+
+    fn lay<'a>(
+        &'a self,
+        dialect: Dialect,
+        groundwork: &'a Groundwork,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        self.inner.lay(dialect, groundwork)
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<DatabaseName>, EngineError>> {

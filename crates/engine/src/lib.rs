@@ -16,7 +16,8 @@ pub use change::{Change, ChangeKind, Listener, Listening, News, Untold};
 pub use copy::{Course, Over, Pace, Progress, Restoration, Stage, Stamp};
 pub use error::{Condition, EngineError, Misuse, native};
 pub use port::{
-    Chunk, Chunks, Claim, Claimant, Column, Connection, Database, Description, Dialect, Engine, Location,
-    Options, Outcome, Presence, Process, Processes, SessionState, SqlPolicy, THAW, Whereabouts,
+    Chunk, Chunks, Claim, Claimant, Column, Connection, Database, Description, Dialect, Engine, Groundwork,
+    Location, Options, Outcome, Presence, Process, Processes, Script, SessionState, SqlPolicy, THAW,
+    Whereabouts,
 };
 pub use server::{Capacity, Server};

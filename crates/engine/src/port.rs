@@ -121,6 +121,21 @@ pub trait Engine: Debug + Send + Sync + 'static {
         false
     }
 
+    /// Has new databases that speak `dialect` begin with what these scripts make, where new databases are copies
+    /// of something: then that is made anew, unless it was made from a groundwork with this mark. Where they begin
+    /// with nothing, or do not speak it, nothing is done. Existing databases stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// When a script fails. New databases begin as before then.
+    fn lay<'a>(
+        &'a self,
+        _dialect: Dialect,
+        _groundwork: &'a Groundwork,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        Box::pin(async { Ok(()) })
+    }
+
     /// The names of the databases where the engine puts new ones, in order.
     fn list(&self) -> BoxFuture<'_, Result<Vec<DatabaseName>, EngineError>>;
 
@@ -163,6 +178,24 @@ pub trait Engine: Debug + Send + Sync + 'static {
         restoration: Restoration<'a>,
         course: &'a Course,
     ) -> BoxFuture<'a, Result<(), EngineError>>;
+}
+
+/// What new databases begin with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Groundwork {
+    /// What tells it from another one: letters and digits; empty for nothing at all.
+    pub mark: String,
+    /// What makes it, in order.
+    pub scripts: Vec<Script>,
+}
+
+/// Statements that make a part of what new databases begin with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Script {
+    /// The statements.
+    pub sql: String,
+    /// Whether they run in one transaction, or each for itself.
+    pub in_transaction: bool,
 }
 
 /// Who has a database open in another process.

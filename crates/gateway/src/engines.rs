@@ -4,8 +4,8 @@
 //! told what follows; every other one is the home engine's, as it is. What comes back is always whole.
 use futures::future::{BoxFuture, join, join_all};
 use rowhouse_engine::{
-    Claim, Claimant, Course, Database, Engine, EngineError, Location, Presence, Processes, Restoration,
-    Stamp, Whereabouts,
+    Claim, Claimant, Course, Database, Dialect, Engine, EngineError, Groundwork, Location, Presence,
+    Processes, Restoration, Stamp, Whereabouts,
 };
 use rowhouse_types::DatabaseName;
 use std::borrow::Cow;
@@ -196,6 +196,20 @@ impl Engine for Engines {
         let others = self.others.iter().map(move |other| other.engine.clear_leftovers(age));
         let all = join(self.home.clear_leftovers(age), join_all(others));
         Box::pin(async move { drop(all.await) })
+    }
+
+    fn lay<'a>(
+        &'a self,
+        dialect: Dialect,
+        groundwork: &'a Groundwork,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        Box::pin(async move {
+            self.home.lay(dialect, groundwork).await?;
+            for other in &self.others {
+                other.engine.lay(dialect, groundwork).await?;
+            }
+            Ok(())
+        })
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<DatabaseName>, EngineError>> {

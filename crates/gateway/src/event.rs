@@ -1,6 +1,7 @@
 //! What happens, told once: logs, metrics and audit are readers of one telling.
 use crate::clients::ChangeError;
 use crate::journal::{Cause, JournalEvent};
+use crate::migrate::MigrateError;
 use rowhouse_types::{DatabaseName, ErrorCode, Target};
 use std::fmt::Debug;
 use std::net::{IpAddr, SocketAddr};
@@ -68,6 +69,29 @@ pub enum Event<'a> {
     CloseFailed {
         /// Which.
         database: &'a Target,
+        /// Why, for operators only.
+        error: &'a dyn std::error::Error,
+    },
+    /// A database was brought to the newest schema.
+    Migrated {
+        /// Which.
+        database: &'a Target,
+        /// The version before.
+        from: u64,
+        /// The version now.
+        to: u64,
+        /// How long it took.
+        took: Duration,
+    },
+    /// A database could not be brought to the newest schema.
+    MigrationFailed {
+        /// Which.
+        database: &'a Target,
+        /// Why, for operators only.
+        error: &'a MigrateError,
+    },
+    /// New databases do not begin with the newest schema; they are brought there when they are made.
+    GroundworkFailed {
         /// Why, for operators only.
         error: &'a dyn std::error::Error,
     },

@@ -12,6 +12,7 @@ use crate::journal::{Journal, JournalError};
 use crate::limits::Limits;
 use crate::live::{Counts as LiveCounts, LiveStatus};
 use crate::metadata::Metadata;
+use crate::migrate::Migrator;
 use crate::places::Places;
 use crate::pool::Session;
 use crate::registry::{
@@ -44,6 +45,7 @@ pub(crate) struct Shared {
     pub(crate) past: Arc<Past>,
     pub(crate) known: Known,
     pub(crate) journal: Journal,
+    pub(crate) migrator: Option<Migrator>,
     /// Held while limits are changed and kept.
     pub(crate) changing: tokio::sync::Mutex<()>,
     pub(crate) configured: Configured,
@@ -54,8 +56,8 @@ pub(crate) struct Shared {
     principals: Principals,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) tasks: TaskTracker,
-    /// Ends the housekeeping.
-    closing: CancellationToken,
+    /// Ends the housekeeping, and runs over all databases.
+    pub(crate) closing: CancellationToken,
 }
 
 /// What a gateway is made of.
@@ -73,6 +75,8 @@ pub struct Parts {
     pub journal: Journal,
     /// Where it is kept what databases there are that their names do not tell, if anywhere.
     pub metadata: Option<Metadata>,
+    /// What brings databases opened by name to the newest schema, if anything does.
+    pub migrator: Option<Migrator>,
 }
 
 /// What can be told of a gateway.
@@ -129,8 +133,11 @@ impl Gateway {
     ///
     /// Needs a Tokio runtime with time enabled.
     pub async fn start(parts: Parts) -> Result<Self, StartError> {
-        let Parts { catalog, engine, observer, limits, journal, metadata } = parts;
+        let Parts { catalog, engine, observer, limits, journal, metadata, migrator } = parts;
         let places = Places::new(engine.clone(), metadata);
+        if let Some(migrator) = &migrator {
+            migrator.tell(places.clone());
+        }
         let (book, gates, past) = (Book::new(limits), Gates::default(), Arc::new(Past::default()));
         book.take_up(journal.kept().await?);
         let tasks = TaskTracker::new();
@@ -155,6 +162,8 @@ impl Gateway {
             past: past.clone(),
             live: live.clone(),
             places: places.clone(),
+            journal: journal.clone(),
+            migrator: migrator.clone(),
         };
         let configured = Configured::open(parts.clone(), catalog.configured())
             .await
@@ -171,6 +180,7 @@ impl Gateway {
             past,
             known: Known::default(),
             journal,
+            migrator,
             changing: tokio::sync::Mutex::default(),
             configured,
             registry,

@@ -19,6 +19,7 @@ mod journal;
 mod limits;
 mod live;
 pub mod metadata;
+pub mod migrate;
 mod pace;
 mod pinned;
 mod places;
@@ -53,6 +54,7 @@ pub use limits::{DatabaseLimits, InvalidLimit, Limits, LimitsPatch, OwnLimits, P
 pub use live::{
     Ended, InvalidPosition, LiveLimits, LiveStatus, Position, Subscribe, SubscribeError, Subscription, Told,
 };
+pub use migrate::{MigrateError, Migrator};
 pub use pinned::{Due, Expired, Pinned};
 pub use places::PlaceError;
 pub use pool::{AcquireError, Session};

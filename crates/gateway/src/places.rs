@@ -5,7 +5,7 @@
 //! a row is claimed before anything is made there. What the catalog holds is never made anew because it
 //! cannot be found; a half-made one is finished by whoever asks next.
 use crate::journal::{Cause, Interface};
-use crate::metadata::{Entry, Metadata, MetadataError, State};
+use crate::metadata::{Entry, Metadata, MetadataError, Schema, State};
 use rowhouse_engine::{Engine, EngineError, Location, Presence};
 use rowhouse_types::{DatabaseName, ErrorCode, ErrorKind, Reportable};
 use std::sync::Arc;
@@ -112,12 +112,18 @@ impl Places {
     }
 
     /// A database was made, or found that nobody had remembered: it is served from now on.
-    pub(crate) async fn settle(&self, name: &DatabaseName, found: &Found) -> Result<(), PlaceError> {
+    /// `schema` says how far it was brought.
+    pub(crate) async fn settle(
+        &self,
+        name: &DatabaseName,
+        found: &Found,
+        schema: Option<&Schema>,
+    ) -> Result<(), PlaceError> {
         let Some(metadata) = &self.metadata else { return Ok(()) };
         match found.state {
             Some(State::Creating | State::Migrating) => {
                 let cause = Cause::new(Interface::Library, "provisioning");
-                match metadata.settle(name, None, &cause).await {
+                match metadata.settle(name, schema, &cause).await {
                     // Another process has finished it.
                     Ok(()) | Err(MetadataError::State { state: State::Active }) => Ok(()),
                     Err(error) => Err(error.into()),
@@ -145,6 +151,29 @@ impl Places {
         }
         if let (None, Some(metadata)) = (found.state, &self.metadata) {
             metadata.enlist(name, &self.engine.whereabouts(name, &found.location)).await?;
+        }
+        Ok(())
+    }
+
+    /// A database has had all migrations up to there: it is served, if it was not because of them.
+    pub(crate) async fn note_schema(&self, name: &DatabaseName, schema: &Schema) -> Result<(), PlaceError> {
+        let (Some(entry), Some(metadata)) = (self.entry(name).await?, &self.metadata) else { return Ok(()) };
+        match entry.state {
+            State::Quarantined => {
+                let cause = Cause::new(Interface::Library, "migrated");
+                metadata.release(name, Some(schema), &cause).await?;
+            }
+            _ if entry.schema.as_ref() == Some(schema) => {}
+            _ => metadata.note_schema(name, schema).await?,
+        }
+        Ok(())
+    }
+
+    /// A database cannot be migrated: it is not served until it can.
+    pub(crate) async fn quarantine(&self, name: &DatabaseName, why: &str) -> Result<(), PlaceError> {
+        self.list(name).await?;
+        if let Some(metadata) = &self.metadata {
+            metadata.quarantine(name, why, &Cause::new(Interface::Library, "migrate")).await?;
         }
         Ok(())
     }

@@ -71,6 +71,7 @@ async fn start(fake: &Fake, journal: &Journal, (limits, heard): (Limits, Arc<Hea
         limits,
         journal: journal.clone(),
         metadata: None,
+        migrator: None,
     };
     Gateway::start(parts).await.expect("starts")
 }

@@ -56,6 +56,7 @@ async fn house(names: &[&str]) -> House {
         limits: Limits { max_connections: NonZeroU32::MIN, ..Limits::default() },
         journal: Journal::in_memory(),
         metadata: None,
+        migrator: None,
     };
     let gateway = Gateway::start(parts).await.expect("starts");
     let directory = tempfile::tempdir().expect("a directory");

@@ -33,6 +33,7 @@ async fn gateway(fake: &Fake, most: u32, dynamic: Dynamic) -> Gateway {
         },
         journal: Journal::in_memory(),
         metadata: None,
+        migrator: None,
     };
     Gateway::start(parts).await.expect("starts")
 }

@@ -32,6 +32,7 @@ async fn gateway(fake: &Fake) -> Gateway {
         },
         journal: Journal::in_memory(),
         metadata: None,
+        migrator: None,
     };
     Gateway::start(parts).await.expect("starts")
 }

@@ -36,6 +36,7 @@ impl House {
             },
             journal: Journal::in_memory(),
             metadata: None,
+            migrator: None,
         };
         let gateway = Gateway::start(parts).await.expect("starts");
         let client = gateway.client();

@@ -22,6 +22,7 @@ async fn gateway(fake: &Fake, most: u32) -> Gateway {
         limits: Limits { max_connections: NonZeroU32::new(most).expect("positive"), ..Limits::default() },
         journal: Journal::in_memory(),
         metadata: None,
+        migrator: None,
     };
     Gateway::start(parts).await.expect("starts")
 }

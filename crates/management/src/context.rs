@@ -2,6 +2,7 @@
 use crate::operator::Operator;
 use crate::token::Tokens;
 use rowhouse_access::Tls;
+use rowhouse_gateway::migrate::Fleet;
 use rowhouse_gateway::{Backups, Clients, Gateway, Journal, Roster};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,6 +15,8 @@ pub struct Context {
     pub clients: Clients,
     /// The door to databases.
     pub gateway: Gateway,
+    /// Runs over all databases: their migrations.
+    pub fleet: Fleet,
     /// The backups of the databases, if there is a place for them.
     pub backups: Option<Backups>,
     /// Where what is done is recorded.

@@ -39,6 +39,7 @@ pub const CONNECTIONS_MAX: usize = crowd::Crowd::MOST;
 pub const PROTOCOLS: &[&[u8]] = &[b"http/1.1"];
 
 pub use handlers::access::{told_token, told_user};
+pub use handlers::migrations::{DEFAULT_JOBS, MAX_JOBS, migration_run};
 pub use listener::BindError;
 pub use operator::{ConfigChange, Operator, OperatorError, Readiness};
 pub use server::{Management, Running};

@@ -1,6 +1,6 @@
 //! The routes, and their description, which is made from the same handlers.
 use crate::handlers::{
-    access, connections, database_limits, databases, history, limit, members, metrics, operate,
+    access, connections, database_limits, databases, history, limit, members, metrics, migrations, operate,
     organizations, pools, server,
 };
 use crate::reply::{method_not_allowed, not_found, text};
@@ -79,6 +79,7 @@ fn described() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(members::identities, members::link))
         .routes(routes!(members::unlink))
         .routes(routes!(members::settings, members::set))
+        .routes(routes!(migrations::show, migrations::start))
         .routes(routes!(metrics::metrics))
 }
 

@@ -224,6 +224,7 @@ fn status(code: ErrorCode) -> StatusCode {
         | Code::ClientLimitReached
         | Code::DatabaseBusy
         | Code::DatabaseUnavailable
+        | Code::MigrationFailed
         | Code::OutOfMemory
         | Code::SessionEnded
         | Code::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,

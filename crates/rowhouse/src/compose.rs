@@ -10,9 +10,11 @@ use rowhouse_engine::Engine;
 use rowhouse_engine_postgres::PostgresEngine;
 use rowhouse_engine_sqlite::{Config as SqliteConfig, Executor, ExecutorConfig, Limits, SqliteEngine};
 use rowhouse_engine_worker::WorkerEngine;
+use rowhouse_gateway::metadata::Metadata;
+use rowhouse_gateway::migrate::{DirectoryError, Fleet, MigrateError, OnOpen};
 use rowhouse_gateway::{
-    BackupParts, Backups, Clients, ClientsParts, Engines, Gateway, Journal, JournalError, Parts, Roster,
-    StartError,
+    BackupParts, Backups, Clients, ClientsParts, Engines, Gateway, Journal, JournalError, Migrator, Parts,
+    Roster, StartError,
 };
 use rowhouse_management::Operator;
 use rowhouse_protocol_hrana as hrana;
@@ -43,6 +45,15 @@ pub enum ComposeError {
     /// Databases cannot be had in PostgreSQL.
     #[error(transparent)]
     Postgres(#[from] PostgresError),
+    /// The migrations of databases opened by name cannot be used.
+    #[error("cannot use org_migrations")]
+    Migrations(#[from] DirectoryError),
+    /// The migrations of the metadata database cannot be used.
+    #[error("cannot use metadata_migrations")]
+    MetadataMigrations(#[source] DirectoryError),
+    /// The metadata database cannot be migrated.
+    #[error("cannot migrate the metadata database")]
+    MetadataSchema(#[from] MigrateError),
     /// A configured database cannot be opened.
     #[error(transparent)]
     Configured(#[from] StartError),
@@ -76,6 +87,7 @@ pub(crate) struct Composed {
     pub(crate) http_patience: hrana::Patience,
     pub(crate) http_counters: hrana::Counters,
     pub(crate) gateway: Gateway,
+    pub(crate) fleet: Fleet,
     pub(crate) backups: Option<Backups>,
     pub(crate) executor: Executor,
     /// To be closed last.
@@ -106,6 +118,7 @@ impl Composed {
         rowhouse_management::Context {
             clients: self.clients.clone(),
             gateway: self.gateway.clone(),
+            fleet: self.fleet.clone(),
             backups: self.backups.clone(),
             journal: self.journal.clone(),
             roster: self.roster.clone(),
@@ -143,8 +156,11 @@ pub(crate) async fn gateway(
         limits: config.limits,
         journal: journal.clone(),
         metadata: Some(metadata.metadata.clone()),
+        migrator: migrator(config)?,
     };
     let gateway = Gateway::start(parts).await?;
+    let fleet = Fleet::new(gateway.clone(), metadata_migrations(config, &metadata)?);
+    fleet.ready_metadata().await?;
     let clients = Clients::new(ClientsParts {
         limit: client_limit,
         handshake_limit: config.handshake_limit,
@@ -168,6 +184,7 @@ pub(crate) async fn gateway(
         http_patience,
         http_counters: hrana::Counters::default(),
         gateway,
+        fleet,
         backups,
         executor,
         workers,
@@ -175,6 +192,23 @@ pub(crate) async fn gateway(
         kept,
         metadata,
     })
+}
+
+/// What brings databases opened by name to the newest schema, if anything does. Blocks for a look at the directory.
+pub(crate) fn migrator(config: &Config) -> Result<Option<Migrator>, DirectoryError> {
+    let migrations = &config.migrations;
+    let read = |directory: &PathBuf| Migrator::read(directory, migrations.on_open);
+    migrations.organizations.as_ref().map(read).transpose()
+}
+
+/// The migrations of the metadata database, if there are any. Blocks for a look at the directory.
+pub(crate) fn metadata_migrations(
+    config: &Config,
+    own: &OwnMetadata,
+) -> Result<Option<(Migrator, Metadata)>, ComposeError> {
+    let Some(directory) = &config.migrations.metadata else { return Ok(None) };
+    let migrator = Migrator::read(directory, OnOpen::All).map_err(ComposeError::MetadataMigrations)?;
+    Ok(Some((migrator, own.metadata.clone())))
 }
 
 /// Of how many closed databases a server lets the empty log stay for a while: 32 KiB each.

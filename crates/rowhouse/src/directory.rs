@@ -2,19 +2,23 @@
 //!
 //! Invariant: while a [`Directory`] lives, no server has the same data directory. What is done is recorded
 //! in the server's journal, and a dropped database leaves no limits behind, as with a server.
-use crate::compose;
+use crate::compose::{self, ComposeError, Openers};
 use crate::config::Config;
+use crate::postgres;
 use crate::state::{JournalStartError, Kept, MetadataStartError, OwnMetadata, State, StateError};
 use rowhouse_access::Access;
 use rowhouse_engine::{EngineError, Location};
+use rowhouse_engine_postgres::PostgresEngine;
 use rowhouse_engine_sqlite::Executor;
+use rowhouse_engine_worker::WorkerEngine;
+use rowhouse_gateway::metadata::Metadata;
+use rowhouse_gateway::migrate::{self, Fleet, Migrator};
 use rowhouse_gateway::{
     AdminError, Catalog, Cause, Dynamic, Gateway, Interface, JournalError, Parts, Removal, Roster, Silent,
     Spec,
 };
 use rowhouse_types::{DatabaseName, Target};
 use std::collections::BTreeSet;
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -25,7 +29,10 @@ pub struct Directory {
     /// What is configured; none of it is opened here.
     configured: Catalog,
     cause: Cause,
+    metadata_migrations: Option<(Migrator, Metadata)>,
     executor: Executor,
+    workers: Option<Arc<WorkerEngine>>,
+    postgres: Option<Arc<PostgresEngine>>,
     kept: Kept,
     metadata: OwnMetadata,
     /// Held for its lock.
@@ -47,9 +54,12 @@ pub enum DirectoryError {
     /// What is done cannot be recorded.
     #[error(transparent)]
     Journal(#[from] JournalStartError),
-    /// The engine cannot work here.
-    #[error("cannot use the data directory")]
-    Io(#[from] io::Error),
+    /// The engines cannot work here.
+    #[error(transparent)]
+    Compose(#[from] ComposeError),
+    /// The migrations cannot be used.
+    #[error("cannot use org_migrations")]
+    Migrations(#[from] migrate::DirectoryError),
     /// It is there already.
     #[error("database {0} exists already")]
     Exists(DatabaseName),
@@ -94,22 +104,35 @@ impl Directory {
         }
         let state = State::lock(path)?;
         let kept = Kept::open(config, Arc::new(Silent)).await?;
-        let (engine, executor) = compose::engine_here(config, 0)?;
+        let Openers { engine, executor, workers, postgres } = compose::openers(config, 0)?;
         let metadata = OwnMetadata::new(config)?;
         let nothing = Spec { target: Target::Default, location: Location(":memory:".to_owned()) };
         let catalog = Catalog::new([nothing], Dynamic::Create).expect("one database has one name");
-        let journal = kept.journal().clone();
         let parts = Parts {
             catalog,
             engine,
             observer: Arc::new(Silent),
             limits: config.limits,
-            journal,
+            journal: kept.journal().clone(),
             metadata: Some(metadata.metadata.clone()),
+            migrator: compose::migrator(config)?,
         };
         let gateway = Gateway::start(parts).await.expect("a database in memory can always be opened");
         let cause = Cause { interface: Interface::Command, who, reason: None };
-        Ok(Self { gateway, configured: config.catalog.clone(), cause, executor, kept, metadata, state })
+        let configured = config.catalog.clone();
+        let metadata_migrations = compose::metadata_migrations(config, &metadata)?;
+        Ok(Self {
+            metadata_migrations,
+            gateway,
+            configured,
+            cause,
+            executor,
+            workers,
+            postgres,
+            kept,
+            metadata,
+            state,
+        })
     }
 
     /// The names of its databases, configured ones included, in order.
@@ -154,6 +177,11 @@ impl Directory {
         roster.map_err(DirectoryError::Roster)
     }
 
+    /// Runs over all its databases.
+    pub fn fleet(&self) -> Fleet {
+        Fleet::new(self.gateway.clone(), self.metadata_migrations.clone())
+    }
+
     /// On whose behalf things are done here.
     pub fn cause(&self) -> &Cause {
         &self.cause
@@ -161,8 +189,14 @@ impl Directory {
 
     /// Makes safe what was recorded, and lets go of the directory.
     pub async fn close(self) {
-        let Self { gateway, executor, kept, metadata, state, .. } = self;
+        let Self { gateway, executor, workers, postgres, kept, metadata, state, .. } = self;
         gateway.shut_down().await;
+        if let Some(workers) = workers {
+            workers.shut_down().await;
+        }
+        if let Some(engine) = postgres {
+            postgres::shut_down(&engine).await;
+        }
         executor.shut_down();
         metadata.close().await;
         kept.close().await;

@@ -15,7 +15,7 @@ pub(crate) use http::write_http;
 pub use metrics::Metrics;
 use moderation::Moderation;
 use rowhouse_gateway::{CloseReason, Event, Observer, Refusal};
-use rowhouse_types::{ErrorCode, Target};
+use rowhouse_types::{ErrorCode, Reportable as _, Target};
 use std::error::Error;
 use std::time::{Duration, Instant};
 
@@ -84,6 +84,9 @@ impl Observer for Log {
                 tracing::error!(error = chain(*error), "backups not made: what there is could not be listed");
             }
             Event::EngineNotReady { .. } | Event::EngineReady { .. } => of_engine(event),
+            Event::Migrated { .. } | Event::MigrationFailed { .. } | Event::GroundworkFailed { .. } => {
+                self.migrated(event);
+            }
             Event::Refused { database, reason, code } => self.refused(database, *reason, *code),
             Event::ClientRefused { .. }
             | Event::ClientUnauthorized { .. }
@@ -125,6 +128,29 @@ impl Log {
             self.moderation.word(("refused", word), Some(database), Instant::now())
         {
             tracing::warn!(database = name(database), reason = word, %code, suppressed, "request refused");
+        }
+    }
+
+    /// What became of schemas. As many databases may be told of as there are.
+    fn migrated(&self, event: &Event<'_>) {
+        match event {
+            Event::Migrated { database, from, to, took } => {
+                if let Some(suppressed) = self.moderation.word(("migrated", ""), None, Instant::now()) {
+                    let (database, duration_ms) = (name(database), millis(*took));
+                    tracing::info!(database, from, to, duration_ms, suppressed, "database migrated");
+                }
+            }
+            Event::MigrationFailed { database, error } => {
+                if let Some(suppressed) = self.word("migration failed", error.code(), database) {
+                    let (database, code, error) = (name(database), error.code(), chain(*error));
+                    tracing::error!(database, %code, error, suppressed, "database not migrated");
+                }
+            }
+            Event::GroundworkFailed { error } => tracing::warn!(
+                error = chain(*error),
+                "new databases begin without the newest migrations; they are migrated when they are made"
+            ),
+            _ => {}
         }
     }
 

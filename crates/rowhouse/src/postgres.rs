@@ -6,6 +6,7 @@
 use crate::config::{Postgres, SecretFile};
 use rowhouse_access::{FileError, read_secret};
 use rowhouse_engine_postgres::{Config, EngineConfigError, PostgresEngine, Secret};
+use rowhouse_gateway::migrate::Fleet;
 use rowhouse_gateway::{Event, Observer};
 use rowhouse_sync::Drain;
 use std::fs::{DirBuilder, OpenOptions};
@@ -67,13 +68,21 @@ pub(crate) fn engine(postgres: &Postgres) -> Result<Arc<PostgresEngine>, Postgre
 }
 
 /// Makes ready what databases are made from and the spares, and tries again until that is done.
-pub(crate) async fn prepare(engine: Arc<PostgresEngine>, observer: Arc<dyn Observer>, drain: Drain) {
+pub(crate) async fn prepare(
+    (engine, fleet): (Arc<PostgresEngine>, Fleet),
+    observer: Arc<dyn Observer>,
+    drain: Drain,
+) {
     let name = rowhouse_engine::Engine::name(&*engine);
     let started = Instant::now();
     let (mut again_in, longest) = AGAIN;
     loop {
         let prepared = tokio::select! {
-            prepared = engine.prepare() => prepared,
+            // Before there are spares, which are made from it.
+            prepared = async {
+                fleet.lay_groundwork().await;
+                engine.prepare().await
+            } => prepared,
             () = drain.draining() => return,
         };
         let Err(error) = prepared else {

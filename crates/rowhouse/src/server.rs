@@ -183,9 +183,7 @@ impl Server {
         let management = management.map(|bound| bound.start(composed.managed(operator.clone()))).transpose();
         let management = management.map_err(ManagementError::Thread)?;
         sockets.serve((&config, &composed), &security, (&drain, &abort), &tasks);
-        if let Some(engine) = composed.postgres.clone() {
-            tasks.spawn(postgres::prepare(engine, composed.observer.clone(), drain.clone()));
-        }
+        prepare(&composed, &drain, &tasks);
         let schedule = composed.backups.clone().map(Schedule::start);
         let watch = Watch {
             clients: composed.clients.clone(),
@@ -210,6 +208,14 @@ impl Server {
             tasks,
             state,
         })
+    }
+}
+
+/// Makes ready in the background what new databases are made from.
+fn prepare(composed: &Composed, drain: &Drain, tasks: &TaskTracker) {
+    if let Some(engine) = composed.postgres.clone() {
+        let parts = (engine, composed.fleet.clone());
+        tasks.spawn(postgres::prepare(parts, composed.observer.clone(), drain.clone()));
     }
 }
 

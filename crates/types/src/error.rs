@@ -125,6 +125,8 @@ error_codes! {
     DatabaseCorrupt = "database_corrupt",
     /// The database could not be opened or read.
     DatabaseUnavailable = "database_unavailable",
+    /// The database's schema could not be brought to the newest version, and it is not served.
+    MigrationFailed = "migration_failed",
     /// Memory ran out for this statement.
     OutOfMemory = "out_of_memory",
     /// The server is shutting down.

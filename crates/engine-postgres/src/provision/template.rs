@@ -5,10 +5,11 @@ use super::remove::retirement;
 use super::role::members;
 use super::{Origin, Step, give_up, lock, make, reach, spares};
 use crate::admin::{Admin, is};
-use crate::engine::Inner;
-use crate::names::identifier;
+use crate::engine::{COMMENT, Inner};
+use crate::names::{identifier, literal};
 use crate::server::Server;
-use rowhouse_engine::EngineError;
+use crate::sql::statements;
+use rowhouse_engine::{EngineError, Groundwork, Script};
 
 /// Functions that write large objects, which until version 16 a transaction that only reads may call.
 const LARGE_OBJECTS: [&str; 8] = [
@@ -36,7 +37,7 @@ async fn first(inner: &Inner, server: &Server) -> Result<(), EngineError> {
     let name = inner.names().own("template");
     lock(&mut admin, &name).await?;
     if !exists(&mut admin, &name).await? {
-        build(inner, server, &mut admin, &[]).await?;
+        build(inner, server, &mut admin, &Groundwork::default()).await?;
     }
     admin.end().await;
     Ok(())
@@ -80,7 +81,7 @@ async fn build(
     inner: &Inner,
     server: &Server,
     admin: &mut Admin<'_>,
-    scripts: &[&str],
+    groundwork: &Groundwork,
 ) -> Result<(), EngineError> {
     let name = inner.names().own("template");
     let next = inner.names().own("new~template");
@@ -92,7 +93,7 @@ async fn build(
             "REVOKE ALL ON DATABASE {database} FROM PUBLIC; ALTER DATABASE {database} ALLOW_CONNECTIONS true"
         ))
         .await?;
-    fill(inner, server, &next, scripts).await?;
+    fill(inner, server, &next, groundwork).await?;
     admin.run(&format!("ALTER DATABASE {database} ALLOW_CONNECTIONS false")).await?;
     evict(admin, &next).await?;
     reach(inner, Step::Created, &name)?;
@@ -101,7 +102,12 @@ async fn build(
     let away = gone.as_ref().map(|gone| format!("{}; ", retirement(false, &name, gone)));
     // Both in one transaction: there is always a template.
     let away = away.unwrap_or_default();
-    admin.run(&format!("{away}ALTER DATABASE {database} RENAME TO {}", identifier(&name))).await?;
+    let mark = told(groundwork).map_or("NULL".to_owned(), |told| literal(&told));
+    let named = format!(
+        "{away}COMMENT ON DATABASE {database} IS {mark}; ALTER DATABASE {database} RENAME TO {}",
+        identifier(&name)
+    );
+    admin.run(&named).await?;
     match gone {
         Some(gone) => give_up(admin, &gone).await,
         None => Ok(()),
@@ -126,11 +132,25 @@ async fn is_role(admin: &mut Admin<'_>, name: &str) -> Result<bool, EngineError>
     admin.is("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = $1", &[name]).await
 }
 
-async fn fill(inner: &Inner, server: &Server, name: &str, scripts: &[&str]) -> Result<(), EngineError> {
+/// What the template is told by that has this groundwork.
+fn told(groundwork: &Groundwork) -> Option<String> {
+    (!groundwork.mark.is_empty()).then(|| format!("{COMMENT}groundwork {}", groundwork.mark))
+}
+
+async fn fill(
+    inner: &Inner,
+    server: &Server,
+    name: &str,
+    groundwork: &Groundwork,
+) -> Result<(), EngineError> {
     let mut own = server.admins.beside(name).await?;
     furnish(inner, &mut own).await?;
-    for script in scripts {
-        own.run(script).await?;
+    if !groundwork.scripts.is_empty() {
+        become_member(inner, &mut own).await?;
+        for script in &groundwork.scripts {
+            run(&mut own, script).await?;
+        }
+        own.run("RESET ROLE; RESET search_path").await?;
     }
     let group = identifier(&members(inner));
     let all = ["TABLES", "SEQUENCES", "ROUTINES"];
@@ -138,6 +158,31 @@ async fn fill(inner: &Inner, server: &Server, name: &str, scripts: &[&str]) -> R
         all.iter().map(|kind| format!("GRANT ALL ON ALL {kind} IN SCHEMA public TO {group}")).collect();
     own.run(&granted.join("; ")).await?;
     own.end().await;
+    Ok(())
+}
+
+/// Whatever scripts make belongs to the role that all tenants' roles are members of, so that each may change its own
+/// copy, and scripts can do no more than there.
+async fn become_member(inner: &Inner, own: &mut Admin<'_>) -> Result<(), EngineError> {
+    let group = identifier(&members(inner));
+    let become_it = format!("SET ROLE {group}; SET search_path = public");
+    match own.run(&become_it).await {
+        // Who is no superuser has made the role and is no member of it.
+        Err(error) if is(&error, "42501") => {
+            own.run(&format!("GRANT {group} TO CURRENT_USER")).await?;
+            own.run(&become_it).await
+        }
+        became => became,
+    }
+}
+
+async fn run(own: &mut Admin<'_>, script: &Script) -> Result<(), EngineError> {
+    if script.in_transaction {
+        return own.run(&script.sql).await;
+    }
+    for statement in statements(&script.sql) {
+        own.run(statement).await?;
+    }
     Ok(())
 }
 
@@ -152,13 +197,24 @@ pub(crate) async fn furnish(inner: &Inner, own: &mut Admin<'_>) -> Result<(), En
     own.run(&format!("GRANT USAGE, CREATE ON SCHEMA public TO {group}")).await
 }
 
-/// Makes the template anew with what these scripts make, and new spares from it.
-pub(crate) async fn rebuild(inner: &Inner, server: &Server, scripts: &[&str]) -> Result<(), EngineError> {
+/// Makes the template anew with this groundwork, unless it has it, and new spares from it.
+pub(crate) async fn rebuild(
+    inner: &Inner,
+    server: &Server,
+    groundwork: &Groundwork,
+) -> Result<(), EngineError> {
     ready(inner, server).await?;
     let name = inner.names().own("template");
     let mut admin = server.admins.connect().await?;
     lock(&mut admin, &name).await?;
-    build(inner, server, &mut admin, scripts).await?;
+    let sql = "SELECT pg_catalog.shobj_description(oid, 'pg_database') FROM pg_catalog.pg_database WHERE datname = $1";
+    // Without a mark nobody knows whether it is the same.
+    let is_new = groundwork.mark.is_empty() && !groundwork.scripts.is_empty();
+    if !is_new && admin.value(sql, &[&name]).await? == told(groundwork) {
+        admin.end().await;
+        return Ok(());
+    }
+    build(inner, server, &mut admin, groundwork).await?;
     spares::give_up_outdated(inner, &mut admin).await?;
     admin.end().await;
     super::refill(inner, server).await

@@ -3,9 +3,11 @@ use crate::clients::ChangeError;
 use crate::journal::JournalError;
 use crate::limits::InvalidLimit;
 use crate::metadata::MetadataError;
+use crate::migrate::MigrateError;
 use crate::places::PlaceError;
 use rowhouse_engine::EngineError;
 use rowhouse_types::{ErrorCode, ErrorKind, Reportable};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Why something was not done to a database. Unless it says otherwise, nothing has changed.
@@ -66,6 +68,9 @@ pub enum AdminError {
     /// The engine failed.
     #[error("the database's engine could not do it")]
     Engine(#[source] EngineError),
+    /// It could not be brought to the newest schema, and was not made.
+    #[error("the database could not be migrated")]
+    Migration(#[source] Arc<MigrateError>),
     /// It was done, but it could not be kept: it is lost when the server ends.
     #[error("it was done, but could not be kept over a restart")]
     NotKept(#[source] JournalError),
@@ -114,6 +119,7 @@ impl Reportable for AdminError {
             }
             Self::Engine(source) => source.kind(),
             Self::Place(source) => source.kind(),
+            Self::Migration(source) => source.kind(),
             Self::NotKept(_) => ErrorKind::Engine,
             Self::ShuttingDown => ErrorKind::ShuttingDown,
         }
@@ -131,6 +137,7 @@ impl Reportable for AdminError {
             Self::Invalid(_) | Self::Refused(_) => ErrorCode::LimitRefused,
             Self::Engine(source) => source.code(),
             Self::Place(source) => source.code(),
+            Self::Migration(source) => source.code(),
             Self::NotKept(_) => ErrorCode::Internal,
             Self::ShuttingDown => ErrorCode::ShuttingDown,
         }
@@ -152,6 +159,7 @@ impl Reportable for AdminError {
             Self::NotKept(_) => "look at the disk of the data directory, and do it again",
             Self::Engine(source) => return source.hint(),
             Self::Place(source) => return source.hint(),
+            Self::Migration(source) => return source.hint(),
             Self::Invalid(_) | Self::Refused(_) | Self::ShuttingDown => return None,
         };
         Some(text.to_owned())
@@ -161,6 +169,7 @@ impl Reportable for AdminError {
         match self {
             Self::Engine(source) => source.public_message(),
             Self::Place(source) => source.public_message(),
+            Self::Migration(source) => source.chain(),
             _ => self.to_string(),
         }
     }

@@ -1,11 +1,12 @@
 //! What is done to a database as a whole.
 use super::error::AdminError;
 use super::gates::{Fence, GATES_MAX};
-use crate::catalog::Resolution;
+use crate::catalog::{Resolution, Spec};
 use crate::event::Event;
 use crate::gateway::{Gateway, Shared};
 use crate::journal::{Action, Cause, Entry};
-use crate::metadata::State;
+use crate::metadata::{Schema, State};
+use crate::migrate::Opened;
 use crate::tenant::Tenant;
 use rowhouse_engine::{EngineError, Presence};
 use rowhouse_types::{DatabaseName, Target};
@@ -141,10 +142,24 @@ impl Gateway {
         }
         let found = places.claim(name, found).await?;
         engine.create(&found.location).await?;
-        places.settle(name, &found).await?;
+        let spec = Spec { target: target.clone(), location: found.location.clone() };
+        let schema = self.bring_to_head(&spec).await?;
+        places.settle(name, &found, schema.as_ref()).await?;
         self.tell(&Event::DatabaseCreated { database: name });
         self.shared.known.added();
         Ok(())
+    }
+
+    /// Brings a database that was just made to the newest schema; it is gone if it cannot be.
+    async fn bring_to_head(&self, spec: &Spec) -> Result<Option<Schema>, AdminError> {
+        let Shared { engine, observer, journal, migrator, .. } = &*self.shared;
+        let Some(migrator) = migrator else { return Ok(None) };
+        let database = engine.open(&spec.location).await?;
+        let opened = Opened { spec, database: &database, is_made: true };
+        let brought = migrator.take_in(&opened, (&**engine, &**observer, journal)).await;
+        let schema = brought.map_err(|error| AdminError::Migration(Arc::new(error)))?;
+        database.close().await?;
+        Ok(schema)
     }
 
     /// Removes it, and keeps everybody out for as long as the fence is there.

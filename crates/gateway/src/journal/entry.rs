@@ -24,6 +24,8 @@ words! {
         Autoscale = "autoscale",
         /// The program this library is part of.
         Library = "library",
+        /// The opening of a database.
+        Open = "open",
     }
 }
 
@@ -54,6 +56,8 @@ words! {
         Checkpoint = "checkpoint",
         /// A database was backed up on demand.
         Backup = "backup",
+        /// Databases were brought to the newest schema, or one of them could not be.
+        Migrate = "migrate",
         /// A client's connection was closed.
         CloseConnection = "close_connection",
         /// An API token was made.

@@ -1,9 +1,11 @@
 //! Why a database could not be opened.
 use crate::event::Refusal;
+use crate::migrate::MigrateError;
 use crate::places::PlaceError;
 use rowhouse_engine::EngineError;
 use rowhouse_types::{ErrorCode, ErrorKind, Reportable};
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Why a database could not be opened. Shared by all who waited for it.
@@ -53,6 +55,9 @@ pub enum OpenError {
     /// The engine failed.
     #[error("the database could not be opened")]
     Engine(#[source] EngineError),
+    /// It could not be brought to the newest schema.
+    #[error("the database could not be migrated")]
+    Migration(#[source] Arc<MigrateError>),
     /// The process is going down.
     #[error("the server is shutting down")]
     ShuttingDown,
@@ -83,7 +88,7 @@ impl OpenError {
             Self::Place(PlaceError::Suspended | PlaceError::Quarantined) => Refusal::Paused,
             Self::Place(PlaceError::BeingDropped) => Refusal::Closing,
             Self::Engine(EngineError::NoSuchDatabase | EngineError::NameTaken) => Refusal::Unknown,
-            Self::Engine(_) | Self::Place(_) | Self::Interrupted => return None,
+            Self::Engine(_) | Self::Place(_) | Self::Migration(_) | Self::Interrupted => return None,
         })
     }
 }
@@ -99,6 +104,7 @@ impl Reportable for OpenError {
             | Self::BeingDropped => ErrorKind::Overloaded,
             Self::Engine(source) => source.kind(),
             Self::Place(source) => source.kind(),
+            Self::Migration(source) => source.kind(),
             Self::ShuttingDown => ErrorKind::ShuttingDown,
             Self::Interrupted => ErrorKind::Internal,
         }
@@ -114,6 +120,7 @@ impl Reportable for OpenError {
             Self::Closing { .. } | Self::BeingDropped => ErrorCode::DatabaseUnavailable,
             Self::Engine(source) => source.code(),
             Self::Place(source) => source.code(),
+            Self::Migration(source) => source.code(),
             Self::ShuttingDown => ErrorCode::ShuttingDown,
             Self::Interrupted => ErrorCode::Internal,
         }
@@ -135,6 +142,9 @@ impl Reportable for OpenError {
             Self::BeingDropped => "try again later: the name may be free then".to_owned(),
             Self::Engine(source) => return source.hint(),
             Self::Place(source) => return source.hint(),
+            Self::Migration(_) => {
+                "try again later, or ask the operator to look at the server's log".to_owned()
+            }
             Self::ShuttingDown | Self::Interrupted => return None,
         })
     }
@@ -143,6 +153,7 @@ impl Reportable for OpenError {
         match self {
             Self::Engine(source) => source.public_message(),
             Self::Place(source) => source.public_message(),
+            Self::Migration(source) => source.public_message(),
             Self::Interrupted => "internal error".to_owned(),
             _ => self.to_string(),
         }

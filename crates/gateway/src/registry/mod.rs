@@ -1,4 +1,5 @@
 //! The databases opened by name that are open now: at most so many, least recently used out first.
+mod bring;
 mod error;
 mod failures;
 mod ghosts;
@@ -10,10 +11,11 @@ mod table;
 mod tests;
 mod thrash;
 
+pub(crate) use bring::open_or_create;
 pub use error::OpenError;
 pub(crate) use failures::Failures;
 pub(crate) use lease::Lease;
-pub(crate) use open::{Asker, Registry, RegistryParts, open_or_create};
+pub(crate) use open::{Asker, Registry, RegistryParts};
 pub(crate) use shares::Owner;
 pub use table::RegistryStatus;
 

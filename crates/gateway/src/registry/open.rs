@@ -9,13 +9,15 @@ use super::{DynamicStatus, RegistryStatus};
 use crate::admin::{Gates, Past};
 use crate::book::Book;
 use crate::budget::Budgets;
-use crate::catalog::{Dynamic, Spec};
+use crate::catalog::Dynamic;
 use crate::event::{CloseReason, Event, Observer};
+use crate::journal::Journal;
 use crate::limits::{Limits, Takes};
 use crate::live::{Counts as LiveCounts, Live};
 use crate::metadata::State;
+use crate::migrate::Migrator;
 use crate::pace::Pace;
-use crate::places::{Found, PlaceError, Places};
+use crate::places::{PlaceError, Places};
 use crate::pool::Pool;
 use crate::tenant::{Tenant, TenantKind, TenantParts};
 use rowhouse_engine::{Database, Engine, EngineError, Presence, Processes};
@@ -62,6 +64,10 @@ pub(crate) struct RegistryParts {
     pub(crate) live: Arc<LiveCounts>,
     /// Where databases opened by name live.
     pub(crate) places: Places,
+    /// Where it is recorded that they were migrated.
+    pub(crate) journal: Journal,
+    /// What brings those opened by name to the newest schema.
+    pub(crate) migrator: Option<Migrator>,
 }
 
 /// Who asks for a database, as far as sharing goes.
@@ -93,6 +99,10 @@ impl RegistryParts {
 // === impl Registry ===
 
 impl Registry {
+    pub(super) fn parts(&self) -> &RegistryParts {
+        &self.shared.parts
+    }
+
     /// A registry with nothing open.
     pub(crate) fn new(parts: RegistryParts) -> Self {
         let table = Mutex::new(Table::new(&parts.book.all()));
@@ -219,6 +229,11 @@ impl Registry {
         }
     }
 
+    /// What failed of it may be well now.
+    pub(crate) fn forgive(&self, target: &Target) {
+        self.shared.parts.failures.forget(target);
+    }
+
     /// It is not there any more: nothing that is remembered of it holds.
     pub(crate) fn forget(&self, target: &Target) {
         self.shared.parts.failures.forget(target);
@@ -270,9 +285,12 @@ impl Registry {
         match &outcome {
             Ok(_lease) => failures.forget(database),
             Err(error) if error.kind() == ErrorKind::NotFound => failures.forget(database),
-            Err(error @ (OpenError::Engine(_) | OpenError::Place(_) | OpenError::Interrupted))
-                if error.refusal().is_none() =>
-            {
+            Err(
+                error @ (OpenError::Engine(_)
+                | OpenError::Migration(_)
+                | OpenError::Place(_)
+                | OpenError::Interrupted),
+            ) if error.refusal().is_none() => {
                 failures.remember(database, error);
             }
             Err(_refused) => {}
@@ -346,24 +364,6 @@ impl Registry {
             self.shared.parts.observer.observe(&Event::DatabaseCreated { database: name });
         }
         Ok(Lease::counted(tenant, self.clone()))
-    }
-
-    /// Opens what was found, and makes it first if nothing was; tells whether it did.
-    async fn bring(
-        &self,
-        target: &Target,
-        found: Found,
-    ) -> Result<(Spec, Arc<dyn Database>, bool), OpenError> {
-        let RegistryParts { engine, places, .. } = &self.shared.parts;
-        let name = target.name().expect("the registry opens databases by name only");
-        let found = match found.presence {
-            Presence::Absent => places.claim(name, found).await?,
-            Presence::Present => found,
-        };
-        let spec = Spec { target: target.clone(), location: found.location.clone() };
-        let (database, created) = open_or_create(&**engine, &spec, found.presence).await?;
-        places.settle(name, &found).await?;
-        Ok((spec, database, created))
     }
 
     /// Waits for a place, or for the database if another flight has just opened it.
@@ -457,28 +457,6 @@ async fn pace(asker: &Asker, limits: &Limits) -> Result<(), OpenError> {
         tokio::time::sleep(wait).await;
     }
     Ok(())
-}
-
-/// Opens a database, and creates it first if it is absent; tells whether it did.
-pub(crate) async fn open_or_create(
-    engine: &dyn Engine,
-    spec: &Spec,
-    presence: Presence,
-) -> Result<(Arc<dyn Database>, bool), OpenError> {
-    let created = match presence {
-        Presence::Present => false,
-        Presence::Absent => match engine.create(&spec.location).await {
-            Ok(()) => true,
-            // Put there by another hand meanwhile.
-            Err(EngineError::AlreadyExists) => false,
-            Err(error) => return Err(OpenError::Engine(error)),
-        },
-    };
-    let database = engine.open(&spec.location).await.map_err(|error| match error {
-        EngineError::NoSuchDatabase => OpenError::NotFound,
-        error => OpenError::Engine(error),
-    })?;
-    Ok((database, created))
 }
 
 fn name_of(tenant: &Tenant) -> &DatabaseName {

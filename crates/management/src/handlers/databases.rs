@@ -324,7 +324,10 @@ impl From<AdminError> for Problem {
             | AdminError::BeingDropped
             | AdminError::TooMany { .. } => StatusCode::CONFLICT,
             AdminError::Place(place) => place_status(place),
-            AdminError::Engine(_) | AdminError::NotKept(_) | AdminError::ShuttingDown => {
+            AdminError::Engine(_)
+            | AdminError::Migration(_)
+            | AdminError::NotKept(_)
+            | AdminError::ShuttingDown => {
                 tracing::warn!(error = %error, "what was asked for a database failed");
                 StatusCode::SERVICE_UNAVAILABLE
             }

@@ -9,6 +9,7 @@ pub(crate) mod history;
 pub(crate) mod limit;
 pub(crate) mod members;
 pub(crate) mod metrics;
+pub(crate) mod migrations;
 pub(crate) mod operate;
 pub(crate) mod organizations;
 pub(crate) mod pools;

@@ -88,6 +88,7 @@ async fn every_route_is_described() {
         "/databases/{name}/backup",
         "/pools",
         "/metrics",
+        "/migrations",
         "/config",
         "/log-level",
         "/audit",

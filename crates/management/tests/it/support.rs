@@ -3,6 +3,7 @@ use rowhouse_access::Access;
 use rowhouse_engine::Location;
 use rowhouse_engine_sqlite::{Config as SqliteConfig, Executor, ExecutorConfig, SqliteEngine};
 use rowhouse_gateway::metadata::{Metadata, MetadataParts};
+use rowhouse_gateway::migrate::Fleet;
 use rowhouse_gateway::{
     Catalog, Cause, Clients, ClientsParts, Dynamic, Gateway, Journal, Limits, Parts, Recording, Roster,
     Silent, Spec,
@@ -125,6 +126,7 @@ impl Managed {
             limits: Limits { max_connections: NonZeroU32::new(1000).expect("positive"), ..Limits::default() },
             journal: journal.clone(),
             metadata: Some(metadata()),
+            migrator: None,
         };
         let gateway = Gateway::start(parts).await.expect("starts");
         let clients = Clients::new(ClientsParts {
@@ -138,6 +140,7 @@ impl Managed {
             roster: roster.clone(),
             clients: clients.clone(),
             gateway: gateway.clone(),
+            fleet: Fleet::new(gateway.clone(), None),
             backups: None,
             operator: Arc::new(Program { journal: journal.clone() }),
             journal,

@@ -94,6 +94,7 @@ impl Peer {
             limits: Limits::default(),
             journal: Journal::in_memory(),
             metadata: None,
+            migrator: None,
         };
         let gateway = Gateway::start(parts).await.expect("it starts");
         let context = context(&gateway);

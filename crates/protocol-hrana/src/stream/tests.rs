@@ -22,6 +22,7 @@ async fn asker(fake: &Fake) -> Arc<Asker> {
         limits: Limits::default(),
         journal: Journal::in_memory(),
         metadata: None,
+        migrator: None,
     };
     let gateway = Gateway::start(parts).await.expect("it starts");
     Arc::new(Asker {

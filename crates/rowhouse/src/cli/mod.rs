@@ -16,6 +16,7 @@ mod listing;
 mod man;
 mod manager;
 mod metadata;
+mod migrate;
 mod multi_server;
 mod others;
 mod place;
@@ -45,6 +46,7 @@ use keygen::Keygen;
 use man::Man;
 use manager::Manager;
 use metadata::{IdentityCommand, MemberCommand, OrgCommand, SettingCommand};
+use migrate::Migrate;
 use restore::Restore;
 use rowhouse::config::{ConfigError, Layers, dot_env};
 use shibudb::{Shibudb, ShibudbCommand};
@@ -121,6 +123,8 @@ pub(crate) enum Tool {
     Backup(Box<BackUp>),
     /// Make a database what a backup holds.
     Restore(Box<Restore>),
+    /// Bring databases to the newest schema, tell how far they are, and look whether they are equal.
+    Migrate(Box<Migrate>),
     /// List what administration did, and by whom; look whether that record is as it was written.
     Audit(Box<Audit>),
     /// Make a pair of keys for encryption, a client's or the server's.
@@ -245,6 +249,7 @@ impl Tool {
             Self::Top(top) => top.run(out),
             Self::Backup(backup) => backup.run(out),
             Self::Restore(restore) => restore.run(out),
+            Self::Migrate(migrate) => migrate.run(out),
             Self::Audit(audit) => audit.run(out),
             Self::Keygen(keygen) => keygen.run(out),
             Self::Completions(completions) => completions.run(out),

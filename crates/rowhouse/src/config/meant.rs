@@ -4,6 +4,7 @@ use super::error::ConfigError;
 use super::http::Http;
 use super::layers::{Layers, Origin};
 use super::management::Management;
+use super::migrations::Migrations;
 use super::postgres::Postgres;
 use crate::life::Autoscale;
 use rowhouse_access::AccessParts;
@@ -57,6 +58,8 @@ pub struct Config {
     pub postgres: Option<Postgres>,
     /// How backups are made, if there is a place for them.
     pub backups: Option<Plan>,
+    /// Where migrations are, and when they are applied.
+    pub migrations: Migrations,
     /// What the gateway may use.
     pub limits: Limits,
     /// What SQL may do.
@@ -144,6 +147,7 @@ impl Config {
             ready_takes_all: layers.word("ready_requires")? == "all",
             skip_taken_ports: layers.origin("tcp_address") == Origin::Dev,
             backups: super::backups::plan(layers, data_directory.as_deref(), &catalog)?,
+            migrations: Migrations::resolve(layers)?,
             catalog,
             data_directory,
             database_url: layers.dsn("database_url")?,

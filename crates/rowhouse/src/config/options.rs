@@ -301,6 +301,19 @@ const FIRST: &[Opt] = &[
     opt("backup_interval", Kind::Duration, "600s", "How often every database that has changed is backed up."),
     opt("backup_keep", Kind::Integer(1, 10_000), "3", "How many backups are kept of each database."),
     opt(
+        "org_migrations",
+        Kind::Path,
+        "",
+        "The directory of the migrations of databases opened by name: V1__name.sql and so on.",
+    ),
+    opt("metadata_migrations", Kind::Path, "", "The directory of the migrations of the metadata database."),
+    opt(
+        "migrate_on_open",
+        Kind::Boolean,
+        "true",
+        "Whether a database opened by name is brought to the newest of org_migrations when it is opened; one that is made always is.",
+    ),
+    opt(
         "sql_policy",
         Kind::Word(&["sqlite-rx", "standard"]),
         "sqlite-rx",

@@ -2,6 +2,7 @@
 //!
 //! Invariant: labels are words of the code's, never a client's; so the text is bounded.
 use rowhouse_gateway::{Event, Observer};
+use rowhouse_types::Reportable as _;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Mutex;
@@ -23,6 +24,7 @@ struct State {
     opened: Times,
     closed: Times,
     backed_up: Times,
+    migrated: Times,
 }
 
 /// What is counted.
@@ -35,6 +37,7 @@ enum Family {
     CloseFailed,
     BackupFailed,
     NotReady,
+    MigrationFailed,
     Refused,
     TurnedAway,
     Reopened,
@@ -62,6 +65,8 @@ impl Metrics {
         state.opened.write(("rowhouse_database_open_seconds", "How long opening a database took."), out);
         state.closed.write(("rowhouse_database_close_seconds", "How long closing a database took."), out);
         state.backed_up.write(("rowhouse_backup_seconds", "How long backing up a database took."), out);
+        let migrated = "How long bringing a database to the newest schema took, where it was not there.";
+        state.migrated.write(("rowhouse_migration_seconds", migrated), out);
     }
 }
 
@@ -78,6 +83,10 @@ impl Observer for Metrics {
             Event::OpenFailed { code, .. } => ((Family::OpenFailed, [code.as_str(), ""]), 1),
             Event::DatabaseFailed { code, .. } => ((Family::Failed, [code.as_str(), ""]), 1),
             Event::CloseFailed { .. } => ((Family::CloseFailed, ["", ""]), 1),
+            Event::Migrated { took, .. } => return state.migrated.add(*took),
+            Event::MigrationFailed { error, .. } => {
+                ((Family::MigrationFailed, [error.code().as_str(), ""]), 1)
+            }
             Event::BackedUp { took, .. } => return state.backed_up.add(*took),
             Event::BackupFailed { code, .. } => ((Family::BackupFailed, [code.as_str(), ""]), 1),
             Event::BackupsNotListed { .. } => ((Family::BackupFailed, ["not_listed", ""]), 1),
@@ -99,7 +108,7 @@ impl Observer for Metrics {
 // === impl Family ===
 
 impl Family {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Created,
         Self::Closed,
         Self::OpenFailed,
@@ -107,6 +116,7 @@ impl Family {
         Self::CloseFailed,
         Self::BackupFailed,
         Self::NotReady,
+        Self::MigrationFailed,
         Self::Refused,
         Self::TurnedAway,
         Self::Reopened,
@@ -136,6 +146,11 @@ impl Family {
                 "rowhouse_engine_not_ready_total",
                 &["engine"],
                 "Times that what an engine needs to make databases could not be made ready.",
+            ),
+            Self::MigrationFailed => (
+                "rowhouse_migration_failures_total",
+                &["code"],
+                "Databases that could not be brought to the newest schema.",
             ),
             Self::Refused => (
                 "rowhouse_requests_refused_total",
@@ -236,6 +251,6 @@ mod tests {
         }
         assert!(!out.contains("secret-tenant"));
         let types = out.lines().filter(|line| line.starts_with("# TYPE")).count();
-        assert_eq!(types, Family::ALL.len() + 3, "each family once");
+        assert_eq!(types, Family::ALL.len() + 4, "each family once");
     }
 }

@@ -40,6 +40,7 @@ mod management;
 mod manager;
 mod manager_answers;
 mod metadata;
+mod migrations;
 mod notify;
 mod organizations;
 mod packaging;

@@ -7,6 +7,7 @@ mod answer;
 mod clients;
 mod databases;
 mod limit;
+mod migrations;
 mod operate;
 mod organizations;
 mod percentage;
@@ -19,6 +20,7 @@ pub use answer::{Done, Failed, Health, Ready, ReadyChecks, Stats, StatsDetail};
 pub use clients::{Client, Clients};
 pub use databases::{Backup, Confirmation, CreateDatabase, Database, DatabaseDetail, Databases, Limits};
 pub use limit::{DecreaseRefused, Decreased, Increased, LimitSet, LimitStatus};
+pub use migrations::{MigrationDifference, MigrationFinding, MigrationRun, Migrations, StartMigration};
 pub use operate::{Config, ConfigChanged, ConfigEntry, LogLevel};
 pub use organizations::{
     ChangeSetting, CreateMember, CreateOrganization, Identities, Identity, Member, Members, Organization,
