@@ -47,6 +47,7 @@ pages! {
     the_commands_of_limits_run: "docs/limits.md",
     the_commands_of_feeds_run: "docs/live.md",
     the_commands_of_management_run: "docs/management.md",
+    the_commands_of_migrations_run: "docs/migrations.md",
     the_commands_of_operating_run: "docs/operating.md",
     the_commands_of_organizations_run: "docs/organizations.md",
     the_commands_of_pools_run: "docs/pools.md",
