@@ -28,6 +28,7 @@ async fn main() {
         limits: Limits::default(),
         journal: Journal::in_memory(),
         metadata: None,
+        migrator: None,
     };
     let gateway = Gateway::start(parts).await.expect("it starts");
     for (what, name) in [("own", "plain"), ("server", "pg-acme")] {

@@ -57,6 +57,7 @@ async fn house(connections: u32, limits: Limits) -> House {
         limits,
         journal: Journal::in_memory(),
         metadata: None,
+        migrator: None,
     };
     House { fake, gateway: Gateway::start(parts).await.expect("starts") }
 }

@@ -55,6 +55,7 @@ impl House {
             limits,
             journal: Journal::in_memory(),
             metadata: None,
+            migrator: None,
         };
         Self { gateway: Gateway::start(parts).await.expect("it starts"), engine }
     }
