@@ -147,7 +147,7 @@ impl Fault {
 impl From<&ConnectError> for Fault {
     fn from(error: &ConnectError) -> Self {
         match error {
-            ConnectError::Open(OpenError::Engine(source))
+            ConnectError::Open(OpenError::Engine(source) | OpenError::Create(source))
             | ConnectError::Acquire(AcquireError::Connect(source)) => source.into(),
             ConnectError::Open(OpenError::NotFound | OpenError::CreationNotAllowed) => {
                 Self { hint: error.hint(), ..not_found(error.code()) }
@@ -208,32 +208,5 @@ fn not_found(code: ErrorCode) -> Fault {
 
 /// What a code is in HTTP's terms.
 fn status(code: ErrorCode) -> StatusCode {
-    use ErrorCode as Code;
-    match code {
-        Code::Unauthenticated => StatusCode::UNAUTHORIZED,
-        Code::Forbidden | Code::NotAuthorized | Code::DatabaseSuspended => StatusCode::FORBIDDEN,
-        Code::InvalidName | Code::DatabaseNotFound | Code::CreationNotAllowed | Code::NameTaken => {
-            StatusCode::NOT_FOUND
-        }
-        Code::CreationRateLimited | Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-        Code::DatabaseLimitReached
-        | Code::QueueFull
-        | Code::ConnectionLimitReached
-        | Code::DatabasePaused
-        | Code::DatabaseQuarantined
-        | Code::ClientLimitReached
-        | Code::DatabaseBusy
-        | Code::DatabaseUnavailable
-        | Code::MigrationFailed
-        | Code::OutOfMemory
-        | Code::SessionEnded
-        | Code::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
-        Code::DatabaseConfigured | Code::LimitRefused => StatusCode::CONFLICT,
-        Code::StatementTimeout => StatusCode::REQUEST_TIMEOUT,
-        Code::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        Code::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
-        Code::DatabaseCorrupt | Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        // What is wrong with the request, its SQL, or the order in which they came.
-        _ => StatusCode::BAD_REQUEST,
-    }
+    StatusCode::from_u16(rowhouse_wire::query::status(code)).expect("a status of HTTP's")
 }

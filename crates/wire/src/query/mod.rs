@@ -8,6 +8,7 @@ mod csv;
 mod description;
 mod format;
 mod request;
+mod status;
 mod value;
 mod writer;
 
@@ -16,6 +17,7 @@ pub use crate::malformed::Malformed;
 pub use description::description;
 pub use format::Format;
 pub use request::QueryRequest;
+pub use status::status;
 pub use value::put_value;
 pub use writer::{QueryError, ResultWriter, failure};
 
