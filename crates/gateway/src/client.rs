@@ -4,7 +4,7 @@ use crate::connect::ConnectError;
 use crate::gateway::Gateway;
 use crate::pace::Pace;
 use crate::pool::Session;
-use crate::registry::Asker;
+use crate::registry::{Asker, Lease};
 use rowhouse_types::Target;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -144,6 +144,12 @@ impl Client {
         let Known { gateway, asker, guest, .. } = &*self.known;
         let asker = if rights.create { asker } else { guest };
         gateway.connect_for(asker, target, deadline).await
+    }
+
+    /// The database, open, made if need be and allowed; no connection to it is taken.
+    pub(crate) async fn open(&self, target: &Target, rights: Rights) -> Result<Lease, ConnectError> {
+        let Known { gateway, asker, guest, .. } = &*self.known;
+        gateway.open_for(if rights.create { asker } else { guest }, target, None).await
     }
 
     /// Gives up a session whose database was replaced or whose process ended, and connects to what is there now.

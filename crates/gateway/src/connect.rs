@@ -41,13 +41,7 @@ impl Gateway {
     ) -> Result<Session, ConnectError> {
         let (mut again, mut paced) = (true, false);
         loop {
-            self.pass_gate(target, deadline).await?;
-            let lease = self.lease(asker, target).await;
-            // Whoever shut it has seen this lease, or is seen here.
-            if self.shared.gates.is_shut(target) {
-                continue;
-            }
-            let lease = lease?;
+            let lease = self.open_for(asker, target, deadline).await?;
             let tenant = lease.tenant().clone();
             if !std::mem::replace(&mut paced, true)
                 && let Some(wait) = self.turn(&tenant, deadline)?
@@ -69,6 +63,23 @@ impl Gateway {
                     self.tell_refusal(target, &error);
                     return Err(error.into());
                 }
+            }
+        }
+    }
+
+    /// The database, open, past its gate.
+    pub(crate) async fn open_for(
+        &self,
+        asker: &Asker,
+        target: &Target,
+        deadline: Option<Instant>,
+    ) -> Result<Lease, ConnectError> {
+        loop {
+            self.pass_gate(target, deadline).await?;
+            let lease = self.lease(asker, target).await;
+            // Whoever shut it has seen this lease, or is seen here.
+            if !self.shared.gates.is_shut(target) {
+                return Ok(lease?);
             }
         }
     }

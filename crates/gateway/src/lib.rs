@@ -18,6 +18,7 @@ mod hold;
 mod journal;
 mod limits;
 mod live;
+mod manager;
 pub mod metadata;
 pub mod migrate;
 mod pace;
@@ -55,6 +56,10 @@ pub use live::{
     Ended, InvalidPosition, LiveLimits, LiveStatus, Position, Subscribe, SubscribeError, Subscription, Told,
 };
 pub use migrate::{MigrateError, Migrator};
+pub use manager::{
+    Behalf, ConnectionManager, DatabaseConnectionError, DatabaseError, DatabaseProvisioningError,
+    DatabaseSession, OrgEngine, OrganizationNotFoundError, Rows, StatementError, Unreachable,
+};
 pub use pinned::{Due, Expired, Pinned};
 pub use places::PlaceError;
 pub use pool::{AcquireError, Session};

@@ -240,6 +240,14 @@ impl Pool {
         }
     }
 
+    /// Closes every connection that nobody uses.
+    pub(crate) async fn clear(&self) {
+        let idle = std::mem::take(&mut *self.idle());
+        for idle in idle {
+            idle.connection.close().await;
+        }
+    }
+
     /// Closes every connection; none may be lent.
     pub(crate) async fn close(&self) {
         self.shared.limiter.close();

@@ -127,6 +127,7 @@ pub(crate) fn route(
 ) -> Result<(Target, usize), RouteError> {
     let values = |name: &str| Said::by(head.headers.get_all(name).iter().map(HeaderValue::as_bytes));
     let facts = Facts {
+        parameter: None,
         host: Said::by(gate::hosts(head)),
         path: head.uri.path(),
         namespace: values("x-namespace"),

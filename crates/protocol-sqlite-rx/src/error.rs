@@ -15,7 +15,7 @@ pub(crate) fn not_found(database: &str, code: ErrorCode, hint: Option<String>) -
 /// No session could be had.
 pub(crate) fn connect(database: &str, error: &ConnectError) -> Fault {
     match error {
-        ConnectError::Open(OpenError::Engine(source))
+        ConnectError::Open(OpenError::Engine(source) | OpenError::Create(source))
         | ConnectError::Acquire(AcquireError::Connect(source)) => engine(database, source),
         ConnectError::Open(OpenError::NotFound | OpenError::CreationNotAllowed) => {
             not_found(database, error.code(), error.hint())

@@ -84,6 +84,8 @@ words! {
         UnlinkIdentity = "unlink_identity",
         /// A setting was changed or removed.
         Setting = "setting",
+        /// Somebody was refused who asked for a database that their credentials are not for.
+        Access = "access",
         /// The server was asked to stop.
         Shutdown = "shutdown",
         /// Entries were lost, as many as `to` says: they could not be written, and there were too many

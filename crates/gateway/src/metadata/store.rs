@@ -148,6 +148,13 @@ impl Metadata {
         }
     }
 
+    /// Closes the connections to it that nobody uses; the next session has a new one.
+    pub(crate) async fn rest(&self) {
+        if let Some(tenant) = self.shared.open.get() {
+            tenant.pool.clear().await;
+        }
+    }
+
     /// Closes it. Nothing may be asked afterwards.
     ///
     /// # Errors

@@ -57,7 +57,7 @@ pub(crate) async fn open_or_create(
             Ok(()) => true,
             // Put there by another hand meanwhile.
             Err(EngineError::AlreadyExists) => false,
-            Err(error) => return Err(OpenError::Engine(error)),
+            Err(error) => return Err(OpenError::Create(error)),
         },
     };
     let database = engine.open(&spec.location).await.map_err(|error| match error {

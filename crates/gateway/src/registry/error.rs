@@ -58,6 +58,9 @@ pub enum OpenError {
     /// It could not be brought to the newest schema.
     #[error("the database could not be migrated")]
     Migration(#[source] Arc<MigrateError>),
+    /// There was none, and the engine could not make it.
+    #[error("the database could not be created")]
+    Create(#[source] EngineError),
     /// The process is going down.
     #[error("the server is shutting down")]
     ShuttingDown,
@@ -87,8 +90,10 @@ impl OpenError {
             Self::Closing { .. } | Self::BeingDropped | Self::ShuttingDown => Refusal::Closing,
             Self::Place(PlaceError::Suspended | PlaceError::Quarantined) => Refusal::Paused,
             Self::Place(PlaceError::BeingDropped) => Refusal::Closing,
-            Self::Engine(EngineError::NoSuchDatabase | EngineError::NameTaken) => Refusal::Unknown,
-            Self::Engine(_) | Self::Place(_) | Self::Migration(_) | Self::Interrupted => return None,
+            Self::Engine(source) | Self::Create(source) if is_unknown(source) => Refusal::Unknown,
+            Self::Engine(_) | Self::Create(_) | Self::Place(_) | Self::Migration(_) | Self::Interrupted => {
+                return None;
+            }
         })
     }
 }
@@ -102,7 +107,7 @@ impl Reportable for OpenError {
             | Self::QueueFull { .. }
             | Self::Closing { .. }
             | Self::BeingDropped => ErrorKind::Overloaded,
-            Self::Engine(source) => source.kind(),
+            Self::Engine(source) | Self::Create(source) => source.kind(),
             Self::Place(source) => source.kind(),
             Self::Migration(source) => source.kind(),
             Self::ShuttingDown => ErrorKind::ShuttingDown,
@@ -118,7 +123,7 @@ impl Reportable for OpenError {
             Self::Full { .. } => ErrorCode::DatabaseLimitReached,
             Self::QueueFull { .. } => ErrorCode::QueueFull,
             Self::Closing { .. } | Self::BeingDropped => ErrorCode::DatabaseUnavailable,
-            Self::Engine(source) => source.code(),
+            Self::Engine(source) | Self::Create(source) => source.code(),
             Self::Place(source) => source.code(),
             Self::Migration(source) => source.code(),
             Self::ShuttingDown => ErrorCode::ShuttingDown,
@@ -140,7 +145,7 @@ impl Reportable for OpenError {
             Self::QueueFull { .. } => "try again later".to_owned(),
             Self::Closing { .. } => "end the transactions that are open on it, and try again".to_owned(),
             Self::BeingDropped => "try again later: the name may be free then".to_owned(),
-            Self::Engine(source) => return source.hint(),
+            Self::Engine(source) | Self::Create(source) => return source.hint(),
             Self::Place(source) => return source.hint(),
             Self::Migration(_) => {
                 "try again later, or ask the operator to look at the server's log".to_owned()
@@ -151,11 +156,16 @@ impl Reportable for OpenError {
 
     fn public_message(&self) -> String {
         match self {
-            Self::Engine(source) => source.public_message(),
+            Self::Engine(source) | Self::Create(source) => source.public_message(),
             Self::Place(source) => source.public_message(),
             Self::Migration(source) => source.public_message(),
             Self::Interrupted => "internal error".to_owned(),
             _ => self.to_string(),
         }
     }
+}
+
+/// Whether it says that there is none of this name.
+fn is_unknown(error: &EngineError) -> bool {
+    matches!(error, EngineError::NoSuchDatabase | EngineError::NameTaken)
 }

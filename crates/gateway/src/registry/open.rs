@@ -288,6 +288,7 @@ impl Registry {
             Err(
                 error @ (OpenError::Engine(_)
                 | OpenError::Migration(_)
+                | OpenError::Create(_)
                 | OpenError::Place(_)
                 | OpenError::Interrupted),
             ) if error.refusal().is_none() => {

@@ -8,6 +8,9 @@ pub struct Facts<'a> {
     pub host: Said<'a>,
     /// Its path, without a query.
     pub path: &'a str,
+    /// The part of the path that is the name, where whoever serves the path has read it. `path` is not looked
+    /// at then.
+    pub parameter: Option<&'a str>,
     /// The header `x-namespace`, which libSQL's clients send.
     pub namespace: Said<'a>,
     /// The header `x-org-id`.
@@ -33,7 +36,8 @@ pub enum Said<'a> {
 impl<'a> Facts<'a> {
     /// Those of a request for this path that says nothing else.
     pub fn of(path: &'a str) -> Self {
-        Self { host: Said::Nothing, path, namespace: Said::Nothing, organization: Said::Nothing, claim: None }
+        let (host, namespace, organization) = (Said::Nothing, Said::Nothing, Said::Nothing);
+        Self { host, path, parameter: None, namespace, organization, claim: None }
     }
 }
 

@@ -10,7 +10,7 @@ use std::fmt;
 /// One way to read the name of a database off a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rule {
-    /// The path begins with `/db/NAME/` or `/dev/NAME/`.
+    /// The path begins with `/db/NAME/` or `/dev/NAME/`, or has the name where whoever serves it says.
     Path,
     /// The host is `NAME.DOMAIN`, of a domain that is configured or of `localhost`.
     Subdomain,
@@ -165,6 +165,7 @@ impl Router {
         let (mut chosen, mut prefix, mut rest) = (None::<(Source, DatabaseName)>, "", facts.path);
         for &source in &self.sources {
             let said = match source {
+                Source::Path if let Some(name) = facts.parameter => Some(rules::path::name(name)?),
                 Source::Path => rules::path::read(facts.path)?.map(|read| {
                     (prefix, rest) = (read.prefix, read.rest);
                     read.name

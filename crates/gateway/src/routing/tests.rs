@@ -18,6 +18,7 @@ fn said(value: &str) -> Said<'_> {
 fn routed(router: &Router, (host, path, namespace, organization, claim): Says<'_>) -> String {
     let claim = (!claim.is_empty()).then(|| named(claim));
     let facts = Facts {
+        parameter: None,
         host: said(host),
         path,
         namespace: said(namespace),
@@ -196,6 +197,7 @@ proptest! {
     ) {
         let claim = claim.as_deref().map(named);
         let facts = Facts {
+            parameter: None,
             host: Said::This(host.as_bytes()),
             path: &path,
             namespace: namespace.as_ref().map_or(Said::Nothing, |text| Said::This(text.as_bytes())),

@@ -12,6 +12,7 @@ pub fn status(code: ErrorCode) -> u16 {
         Code::DatabaseLimitReached
         | Code::QueueFull
         | Code::ConnectionLimitReached
+        | Code::ServerConnectionLimitReached
         | Code::DatabasePaused
         | Code::DatabaseQuarantined
         | Code::ClientLimitReached

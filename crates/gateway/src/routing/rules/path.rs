@@ -24,9 +24,13 @@ pub(in crate::routing) fn read(path: &str) -> Result<Option<Read<'_>>, RouteErro
     let start = path.len() - after.len();
     let end = after.find('/').map_or(path.len(), |length| start + length);
     let (prefix, rest) = path.split_at(end);
-    let name = decode(&prefix[start..]).parse();
-    let name = name.map_err(|error| RouteError::Name { part: Source::Path, error })?;
+    let name = name(&decode(&prefix[start..]))?;
     Ok(Some(Read { name, prefix, rest: if rest.is_empty() { "/" } else { rest } }))
+}
+
+/// The name that a part of the path is, decoded already.
+pub(in crate::routing) fn name(text: &str) -> Result<DatabaseName, RouteError> {
+    text.parse().map_err(|error| RouteError::Name { part: Source::Path, error })
 }
 
 /// Decodes what is percent-encoded. What is not well encoded stays, and is part of no name.
