@@ -127,6 +127,21 @@ impl Composed {
         }
     }
 
+    /// Closes every database, and what serves them. What is left is the record, to be closed last.
+    pub(crate) async fn shut_down(self) -> (Roster, Kept) {
+        let Self { gateway, workers, postgres, executor, metadata, roster, kept, .. } = self;
+        gateway.shut_down().await;
+        if let Some(workers) = &workers {
+            workers.shut_down().await;
+        }
+        if let Some(engine) = &postgres {
+            postgres::shut_down(engine).await;
+        }
+        executor.shut_down();
+        metadata.close().await;
+        (roster, kept)
+    }
+
     /// What of it the configuration changes while it runs.
     pub(crate) fn effects(&self, log: &LogLevel) -> Effects {
         Effects {

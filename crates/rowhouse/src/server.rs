@@ -349,21 +349,13 @@ impl Running {
         if let Some(schedule) = schedule {
             schedule.stop().await;
         }
-        composed.gateway.shut_down().await;
-        if let Some(workers) = &composed.workers {
-            workers.shut_down().await;
-        }
-        if let Some(engine) = &composed.postgres {
-            postgres::shut_down(engine).await;
-        }
-        composed.executor.shut_down();
-        composed.metadata.close().await;
+        let (roster, kept) = composed.shut_down().await;
         if let Some(management) = management {
             management.stop().await;
         }
-        composed.roster.access().close().await;
+        roster.access().close().await;
         // After all that could be recorded.
-        composed.kept.close().await;
+        kept.close().await;
         drop(state);
         if late { Err(StopError::TookTooLong(patience)) } else { Ok(()) }
     }

@@ -48,7 +48,7 @@ use manager::Manager;
 use metadata::{IdentityCommand, MemberCommand, OrgCommand, SettingCommand};
 use migrate::Migrate;
 use restore::Restore;
-use rowhouse::config::{ConfigError, Layers, dot_env};
+use rowhouse::config::{ConfigError, Layers};
 use shibudb::{Shibudb, ShibudbCommand};
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
@@ -260,36 +260,15 @@ impl Tool {
 
 /// Puts what lies between the defaults and the command line over `layers`: file, `.env`, environment.
 fn lower(layers: &mut Layers, file: Option<&Path>) -> Result<(), ConfigError> {
-    let (near, variables) = (dot_env(Path::new(".env"))?, environment()?);
-    let named = variables.iter().chain(&near).find(|(name, _)| name == "ROWHOUSE_CONFIG");
-    if let Some(path) = file.or(named.map(|(_, path)| Path::new(path))) {
-        layers.file(path)?;
-    }
-    layers.dot_env(near)?;
     if let Some(program) = rowhouse::own_program() {
         layers.set_worker_program(program);
     }
-    layers.environment(variables)
+    layers.surroundings(file)
 }
 
 /// Whether a command failed only in saying what it did, because nobody reads on (`rowhouse ... | head`).
 pub(crate) fn is_unread(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-}
-
-fn environment() -> Result<Vec<(String, String)>, ConfigError> {
-    let mut variables = Vec::new();
-    for (name, value) in std::env::vars_os() {
-        match (name.into_string(), value.into_string()) {
-            (Ok(name), Ok(value)) => variables.push((name, value)),
-            (Ok(name), Err(_)) if name.starts_with("ROWHOUSE_") => {
-                return Err(ConfigError::Conflict(format!("{name} in the environment is not UTF-8")));
-            }
-            // Other programs' variables are no business of ours.
-            _ => {}
-        }
-    }
-    Ok(variables)
 }
 
 #[cfg(test)]

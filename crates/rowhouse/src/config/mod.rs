@@ -20,6 +20,7 @@ mod postgres;
 mod reserved;
 mod routing;
 mod show;
+mod surroundings;
 
 pub use curve::{Curve, key_files};
 pub use error::ConfigError;
