@@ -13,6 +13,7 @@ mod bodies;
 mod clients;
 mod command_line;
 mod compatible;
+mod connections;
 mod crash;
 mod data_directory;
 mod db;
