@@ -54,6 +54,8 @@ const TABLE: &[(&str, Place)] = &[
     ("rowhouse-axum", Place::Floor(4)),
     ("rowhouse-client", Place::Floor(4)),
     ("rowhouse", Place::Floor(5)),
+    // A program of somebody else's, who stands on all of it.
+    ("organizations", Place::Floor(6)),
     ("rowhouse-testing", Place::Testing),
     ("xtask", Place::Outside),
     // In the place of the generator that libsqlite3-sys would have: see `bindings/`.

@@ -126,6 +126,7 @@ async fn a_database_that_may_not_be_made_is_told_with_its_cause_and_without_secr
     let home = tempfile::tempdir().expect("a directory");
     let role = format!("{}_poor", cluster.physical("x").replace("mad_results_x", ""));
     cluster.psql(&format!("CREATE ROLE \"{role}\" LOGIN PASSWORD 'very-secret-word'"));
+    cluster.psql(&format!("GRANT CONNECT ON DATABASE postgres TO \"{role}\""));
     let user =
         cluster.metadata().split("://").nth(1).expect("a DSN").split('@').next().expect("a user").to_owned();
     let poor = |dsn: String| dsn.replacen(&user, &format!("{role}:very-secret-word"), 1);
