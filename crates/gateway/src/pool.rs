@@ -240,9 +240,12 @@ impl Pool {
         }
     }
 
-    /// Closes every connection that nobody uses.
+    /// Closes every connection that nobody uses; a server's in the background.
     pub(crate) async fn clear(&self) {
-        let idle = std::mem::take(&mut *self.idle());
+        let idle = match &self.shared.store {
+            Store::Served(served) => return served.clear(&self.limits()),
+            Store::Own(idle) => std::mem::take(&mut *lock(idle)),
+        };
         for idle in idle {
             idle.connection.close().await;
         }

@@ -114,6 +114,12 @@ impl Served {
         self.party.tidy(&Tidy { now: now(), keep, idle, lifetime });
     }
 
+    /// Closes all that nobody uses.
+    pub(super) fn clear(&self, limits: &DatabaseLimits) {
+        let (idle, lifetime) = (Duration::ZERO, limits.max_lifetime);
+        self.party.tidy(&Tidy { now: now(), keep: 0, idle, lifetime });
+    }
+
     /// Closes every connection; returns when the server has let go of all of them.
     pub(super) async fn close(&self) {
         let kept = self.party.close();
