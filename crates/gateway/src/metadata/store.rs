@@ -150,7 +150,7 @@ impl Metadata {
 
     /// Closes the connections to it that nobody uses; the next session has a new one.
     pub(crate) async fn rest(&self) {
-        if let Some(tenant) = self.shared.open.get() {
+        if let Some(tenant) = self.opened() {
             tenant.pool.clear().await;
         }
     }
