@@ -55,11 +55,11 @@ pub use limits::{DatabaseLimits, InvalidLimit, Limits, LimitsPatch, OwnLimits, P
 pub use live::{
     Ended, InvalidPosition, LiveLimits, LiveStatus, Position, Subscribe, SubscribeError, Subscription, Told,
 };
-pub use migrate::{MigrateError, Migrator};
 pub use manager::{
     Behalf, ConnectionManager, DatabaseConnectionError, DatabaseError, DatabaseProvisioningError,
     DatabaseSession, OrgEngine, OrganizationNotFoundError, Rows, StatementError, Unreachable,
 };
+pub use migrate::{MigrateError, Migrator};
 pub use pinned::{Due, Expired, Pinned};
 pub use places::PlaceError;
 pub use pool::{AcquireError, Session};

@@ -50,6 +50,7 @@ impl Home {
             limits: Limits::default(),
             journal: journal.clone(),
             metadata: None,
+            migrator: None,
         };
         let manager = ConnectionManager::new(Gateway::start(parts).await.expect("starts"));
         Self { fake, manager, journal, access: Access::new(AccessParts::default()).expect("nothing is read") }

@@ -2,7 +2,7 @@
 use crate::compose::{self, ComposeError, Composed};
 use crate::config::{Config, ConfigError, Layers, Opt};
 use crate::observe::Everybody;
-use crate::postgres;
+use crate::server;
 use crate::state::{JournalStartError, Kept, State, StateError};
 use rowhouse_access::Access;
 use rowhouse_gateway as gateway;
@@ -230,9 +230,7 @@ impl ConnectionManagerBuilder {
         let kept = Kept::open(&config, observer.clone()).await?;
         let composed = compose::gateway(&config, (kept, config.client_limit), observer).await?;
         let (drain, tasks) = (Drain::new(), TaskTracker::new());
-        if let Some(engine) = composed.postgres.clone() {
-            tasks.spawn(postgres::prepare(engine, composed.observer.clone(), drain.clone()));
-        }
+        server::prepare(&composed, &drain, &tasks);
         let shared = Shared {
             manager: gateway::ConnectionManager::new(composed.gateway.clone()),
             access: composed.roster.access().clone(),

@@ -212,7 +212,7 @@ impl Server {
 }
 
 /// Makes ready in the background what new databases are made from.
-fn prepare(composed: &Composed, drain: &Drain, tasks: &TaskTracker) {
+pub(crate) fn prepare(composed: &Composed, drain: &Drain, tasks: &TaskTracker) {
     if let Some(engine) = composed.postgres.clone() {
         let parts = (engine, composed.fleet.clone());
         tasks.spawn(postgres::prepare(parts, composed.observer.clone(), drain.clone()));

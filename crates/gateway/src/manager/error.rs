@@ -82,9 +82,9 @@ impl DatabaseError {
             ConnectError::Open(
                 OpenError::NotFound | OpenError::CreationNotAllowed | OpenError::MayNotCreate,
             ) => OrganizationNotFoundError { org_id, source }.into(),
-            ConnectError::Open(OpenError::Create(_) | OpenError::Migration(_) | OpenError::TooFast { .. }) => {
-                DatabaseProvisioningError { org_id, source }.into()
-            }
+            ConnectError::Open(
+                OpenError::Create(_) | OpenError::Migration(_) | OpenError::TooFast { .. },
+            ) => DatabaseProvisioningError { org_id, source }.into(),
             _ => DatabaseConnectionError { org_id: Some(org_id), source: source.into() }.into(),
         }
     }

@@ -224,6 +224,7 @@ impl Registry {
     /// Lends it no more, and returns when it is closed, which is when its last lease ends.
     pub(crate) async fn doom(&self, name: &DatabaseName) {
         if let Some(gone) = self.step(|table, effects| table.doom(name, effects)) {
+            // An error means that the closing task died, and the database with it.
             drop(gone.await);
         }
     }
