@@ -381,6 +381,11 @@ impl Run {
             Some(name) => self.migrator.quarantine(name, &why).await,
             None => false,
         };
+        let registry = &self.gateway().shared.registry;
+        if let Some(tenant) = target.name().filter(|_| quarantined).and_then(|name| registry.find(name)) {
+            // Lent no more; who is at work there may end first.
+            registry.retire(&tenant);
+        }
         self.gateway().tell(&Event::MigrationFailed { database: target, error });
         let entry = Entry {
             database: Some(target.clone()),
