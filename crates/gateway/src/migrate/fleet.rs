@@ -17,10 +17,11 @@ use crate::metadata::Metadata;
 use crate::uses::Use;
 use futures::StreamExt as _;
 use rowhouse_engine::{Connection, Database, Dialect, EngineError};
-use rowhouse_types::{DatabaseName, Target};
+use rowhouse_types::{DatabaseName, ErrorCode, Reportable as _, Target};
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 use tokio::sync::{OnceCell, watch};
 
 /// Runs over all databases. Cloning yields another handle.
@@ -37,6 +38,12 @@ struct Shared {
     /// The latest.
     run: Mutex<Option<(Arc<Notes>, watch::Receiver<()>)>>,
 }
+
+/// How long somebody else may be at work at a database before it is left for the next run.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long it is let be then.
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// Whose schema it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -298,12 +305,18 @@ impl Run {
     }
 
     async fn work(&self, target: &Target) -> Result<Found, MigrateError> {
-        match self.work_once(target).await {
-            // It was closed, or another one was put in its place, in this moment.
-            Err(MigrateError::Engine(EngineError::Closed | EngineError::Replaced)) => {
-                self.work_once(target).await
+        let (until, mut once_more) = (Instant::now() + PATIENCE, true);
+        loop {
+            match self.work_once(target).await {
+                // It was closed, or another one was put in its place, in this moment.
+                Err(MigrateError::Engine(EngineError::Closed | EngineError::Replaced))
+                    if std::mem::take(&mut once_more) => {}
+                // Another process is at work there in this moment; what was begun is undone.
+                Err(error) if error.code() == ErrorCode::DatabaseBusy && Instant::now() < until => {
+                    tokio::time::sleep(AGAIN).await;
+                }
+                worked => return worked,
             }
-            worked => worked,
         }
     }
 

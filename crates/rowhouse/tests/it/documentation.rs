@@ -55,6 +55,7 @@ pages! {
     the_commands_of_plain_sql_over_http_run: "docs/query.md",
     the_commands_of_the_scenarios_run: "docs/scenarios.md",
     the_commands_of_upgrading_run: "docs/upgrading.md",
+    the_commands_of_the_example_run: "examples/organizations/README.md",
 }
 
 /// A fenced block of a page.
