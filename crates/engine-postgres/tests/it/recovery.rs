@@ -166,7 +166,14 @@ async fn a_restore_that_is_killed_leaves_the_database_as_it_was() {
     let restoration = Restoration { from: &from, over: Over::Existing };
     let (engine, _stop) = doomed(&cluster, (Step::Restored, Fate::Process), 0);
     engine.restore(&at, restoration, &Course::new(Pace::Full)).await.expect_err("killed");
-    cluster.engine.prepare().await.expect("recovers");
+    // The server holds what a killed process had locked until it has seen that it is gone.
+    for _ in 0..100 {
+        cluster.engine.prepare().await.expect("recovers");
+        if !cluster.names().iter().any(|name| name.contains("~new~")) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
     is_whole(&cluster, &at, "killed").await;
     let count = async |expected: i64| {
         let database = cluster.engine.open(&at).await.expect("opens");
